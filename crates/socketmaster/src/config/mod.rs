@@ -1,0 +1,94 @@
+//! What the operator asked for, parsed once into types that cannot be wrong.
+//!
+//! Nothing downstream checks again: a value of these types is valid, and only the operating system can still refuse
+//! it (a busy port, an unknown user, a missing program).
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::wire::uri::ListenUri;
+
+/// All that the command line says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The program as typed: a path, or a name to look up in `PATH` at each start.
+    pub command: OsString,
+    /// The program's own arguments, without `argv[0]`.
+    pub args: Vec<OsString>,
+    /// Where the program starts; `None` is the supervisor's own directory, by its name.
+    pub directory: Option<PathBuf>,
+    /// The sockets to hold: the first is the worker's fd 3, the next fd 4, …
+    pub listeners: Vec<ListenUri>,
+    /// How a worker shows that it is ready.
+    pub readiness: Readiness,
+    /// How long a worker may be starting before the reload fails.
+    pub ready_timeout: Duration,
+    /// How long a draining worker may take; `None` waits for ever.
+    pub drain_timeout: Option<Duration>,
+    /// How long a worker may take after a stop request; `None` waits for ever.
+    pub kill_timeout: Option<Duration>,
+    /// What tells a worker to drain, as a signal number.
+    pub stop_signal: i32,
+    /// What to do when a worker ends by itself.
+    pub restart: Restart,
+    /// The login whose rights the worker gets.
+    pub user: Option<String>,
+    /// Where the log goes.
+    pub log_target: LogTarget,
+    /// How a line of the log looks.
+    pub log_format: LogFormat,
+    /// What becomes of the workers if the supervisor is killed.
+    pub orphans: Orphans,
+}
+
+/// How a worker shows that it is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// `READY=1` counts at once; being seen waiting on a listener counts after `settle`; where nothing can be seen,
+    /// three seconds of life count.
+    Auto {
+        /// How long a worker that was seen waiting must live on.
+        settle: Duration,
+    },
+    /// Alive after this long, as the original has it with `-start`. Zero is ready at once.
+    Timer(Duration),
+}
+
+/// What to do when a worker ends by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restart {
+    /// The service ends with the worker's status.
+    Never,
+    /// A crash is followed by a new start; exit 0 ends the service.
+    OnFailure,
+    /// Always a new start.
+    Always,
+}
+
+/// Where the log goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogTarget {
+    /// The supervisor's standard error.
+    Stderr,
+    /// The local syslog socket, tag `socketmaster`, severity INFO.
+    Syslog,
+}
+
+/// How a line of the log looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// The original's: `socketmaster[PID] 2006/01/02 15:04:05 [CHILD] text`.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What becomes of the workers if the supervisor is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Orphans {
+    /// They serve on.
+    Keep,
+    /// The kernel sends them the stop signal.
+    Kill,
+}

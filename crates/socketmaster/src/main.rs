@@ -1,0 +1,2 @@
+//! `socketmaster`: see the library's documentation, or `socketmaster -h`.
+fn main() {}

@@ -1,0 +1,5 @@
+//! The operating system: descriptors, processes, signals, sockets, /proc, the clock.
+//!
+//! It knows no word of the domain, and is the only place with `unsafe`.
+#![allow(unsafe_code)]
+#![allow(clippy::disallowed_methods)]

@@ -1,0 +1,3 @@
+//! Bytes ↔ values. Nothing here opens, sends or waits.
+
+pub mod uri;
