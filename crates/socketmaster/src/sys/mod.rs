@@ -3,3 +3,5 @@
 //! It knows no word of the domain, and is the only place with `unsafe`.
 #![allow(unsafe_code)]
 #![allow(clippy::disallowed_methods)]
+
+pub mod scm;
