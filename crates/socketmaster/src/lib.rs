@@ -21,7 +21,10 @@
 //! Two small programs of their own stand beside the daemon and are the same executable under another name: the
 //! [`launcher`] sets up a worker and becomes it, the [`forwarder`] carries the workers' lines to the log.
 
-#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+#[cfg(not(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+)))]
 compile_error!(
     "socketmaster runs on Linux 5.10 or later, on x86-64 and aarch64: it stands on pidfd, signalfd, /proc and \
      close_range, and the numbers of the system calls it looks for in /proc are known for these two only"

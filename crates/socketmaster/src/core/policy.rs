@@ -1,0 +1,27 @@
+//! The rules that the operator sets.
+
+use std::time::Duration;
+
+use crate::config::{Readiness, Restart};
+
+/// How long things may take, and what a worker's end means.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// What counts as ready.
+    pub readiness: Readiness,
+    /// How long a worker may be starting.
+    pub ready_timeout: Duration,
+    /// How long an old generation may drain; `None` waits for ever.
+    pub drain_timeout: Option<Duration>,
+    /// How long a worker may take after a stop request; `None` waits for ever.
+    pub kill_timeout: Option<Duration>,
+    /// The signal that a drain sends: a death by it is clean.
+    pub stop_signal: i32,
+    /// What to do when a worker ends by itself.
+    pub restart: Restart,
+    /// Makes the jitter of one supervisor differ from that of the next.
+    pub seed: u64,
+}
+
+/// Where nothing can be seen of a worker, it is ready when it has lived this long: the original's default.
+pub const BLIND_WAIT: Duration = Duration::from_millis(3000);

@@ -1,0 +1,118 @@
+//! One worker as the core sees it: which generation, which phase, what it was told.
+
+use serde::{Deserialize, Serialize};
+
+use super::Policy;
+use super::policy::BLIND_WAIT;
+use super::types::{Ending, Generation, Time};
+use crate::config::Readiness;
+
+/// A worker that has not gone.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct Worker {
+    pub(super) generation: Generation,
+    pub(super) phase: Phase,
+    /// The signals it was sent, as bits: a death by one of them is no crash.
+    told: u64,
+}
+
+/// Where a worker is. A phase carries the moments that end it, so leaving the phase cancels them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Phase {
+    Starting {
+        /// When it was asked for.
+        since: Time,
+        /// When its program was executed.
+        launched: Option<Time>,
+        /// Since when it has been seen waiting for connections.
+        waiting: Option<Time>,
+        /// Whether time must decide, because nothing can be seen of it.
+        blind: bool,
+    },
+    Ready {
+        since: Time,
+    },
+    Draining {
+        /// When patience ends.
+        until: Option<Time>,
+    },
+    /// It got SIGKILL and has only to be reaped.
+    Killed,
+}
+
+impl Worker {
+    pub(super) fn new(generation: Generation, now: Time) -> Self {
+        let phase = Phase::Starting {
+            since: now,
+            launched: None,
+            waiting: None,
+            blind: false,
+        };
+        Self {
+            generation,
+            phase,
+            told: 0,
+        }
+    }
+
+    pub(super) fn tell(&mut self, signal: i32) {
+        self.told |= bit(signal);
+    }
+
+    /// Whether it ended as it was told to: status 0, death by a signal that we sent, or 128 + that signal, which is
+    /// what the JVM and many shells make of it.
+    pub(super) fn ended_clean(&self, ending: Ending) -> bool {
+        match ending {
+            Ending::Exit(status) => {
+                status == 0 || status > 128 && self.told & bit(status - 128) != 0
+            }
+            Ending::Signal(signal) => self.told & bit(signal) != 0,
+            Ending::NotStarted => false,
+        }
+    }
+
+    /// When it becomes ready if nothing changes.
+    pub(super) fn ready_at(&self, policy: &Policy) -> Option<Time> {
+        let Phase::Starting {
+            since,
+            launched,
+            waiting,
+            blind,
+        } = self.phase
+        else {
+            return None;
+        };
+        match policy.readiness {
+            Readiness::Timer(after) => launched.map(|at| at + after),
+            Readiness::Auto { settle } => {
+                let settled = waiting.map(|at| at + settle);
+                let lived = blind.then(|| launched.unwrap_or(since) + BLIND_WAIT);
+                settled.into_iter().chain(lived).min()
+            }
+        }
+    }
+
+    /// When our patience with it ends.
+    pub(super) fn killed_at(&self, policy: &Policy) -> Option<Time> {
+        match self.phase {
+            // A timer longer than the ready timeout is what the operator asked for: the timeout then guards only the
+            // time until the program runs.
+            Phase::Starting {
+                since, launched, ..
+            } => {
+                let timer_runs =
+                    matches!(policy.readiness, Readiness::Timer(_)) && launched.is_some();
+                (!timer_runs).then_some(since + policy.ready_timeout)
+            }
+            Phase::Draining { until } => until,
+            Phase::Ready { .. } | Phase::Killed => None,
+        }
+    }
+}
+
+fn bit(signal: i32) -> u64 {
+    u32::try_from(signal)
+        .ok()
+        .and_then(|n| 1u64.checked_shl(n))
+        .unwrap_or(0)
+}
