@@ -4,4 +4,5 @@
 #![allow(unsafe_code)]
 #![allow(clippy::disallowed_methods)]
 
+pub mod localtime;
 pub mod scm;

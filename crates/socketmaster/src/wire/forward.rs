@@ -1,0 +1,152 @@
+//! What the supervisor and its log forwarder tell each other: one JSON value a message, on a `SOCK_SEQPACKET` pair.
+//!
+//! The forwarder outlives the supervisor that started it, so the two may be of different versions: fields are only
+//! ever added, and a message or field that the reader doesn't know is skipped.
+
+use serde::{Deserialize, Serialize};
+
+/// The version of these messages. It is raised only if an older forwarder could no longer do its work.
+pub const PROTOCOL: u32 = 1;
+
+/// The receiver's buffer, in bytes: the longest text, with each of its bytes escaped as `\u0000`, and some room.
+pub const MESSAGE_MAX: usize = 6 * TEXT_MAX + 1024;
+
+/// The longest text of one [`ToForwarder::Line`], in bytes: a message has to fit a socket's buffer, 208 KiB by default.
+pub const TEXT_MAX: usize = 16 * 1024;
+
+/// Ends a text that was longer than [`TEXT_MAX`].
+const CUT: &str = " [cut]";
+
+/// What one pipe of a worker carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stream {
+    /// Both its standard output and its standard error: the text format doesn't tell them apart, and one pipe keeps
+    /// their order.
+    Output,
+    /// Its standard output.
+    Stdout,
+    /// Its standard error.
+    Stderr,
+}
+
+/// Whose lines a pipe carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// The worker's pid.
+    pub pid: i32,
+    /// The worker's generation.
+    pub generation: u64,
+    /// The worker's slot in its generation.
+    pub slot: u32,
+    /// Which of its streams.
+    pub stream: Stream,
+}
+
+/// From the supervisor to the forwarder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToForwarder {
+    /// A line of the supervisor's own, without its end; text with newlines becomes several. It is printed after all
+    /// that the pipes hold at that moment.
+    Line(String),
+    /// The read end of a worker's pipe, as the one descriptor of the message.
+    Pipe {
+        /// The supervisor's name for it, never used twice.
+        id: u64,
+        /// Whose lines.
+        #[serde(flatten)]
+        source: Source,
+    },
+    /// Forward what is there, wait for the end of the pipes no longer than this, and exit.
+    Finish {
+        /// In milliseconds.
+        grace_ms: u64,
+    },
+}
+
+/// From the forwarder to the supervisor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromForwarder {
+    /// The pipe's last writer has gone and its last byte is forwarded: a copy of the read end is of no more use.
+    Closed {
+        /// The name the pipe came with.
+        id: u64,
+    },
+}
+
+impl ToForwarder {
+    /// The bytes of one message. A text longer than [`TEXT_MAX`] is cut, and says so.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Line(text) if text.len() > TEXT_MAX => {
+                let cut = text.floor_char_boundary(TEXT_MAX - CUT.len());
+                json(&Self::Line(format!("{}{CUT}", &text[..cut])))
+            }
+            message => json(message),
+        }
+    }
+
+    /// The message in these bytes; `None` if it is none that this version knows.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+}
+
+impl FromForwarder {
+    /// The bytes of one message.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        json(self)
+    }
+
+    /// The message in these bytes; `None` if it is none that this version knows.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+}
+
+/// Writing plain fields to memory can't fail; if it ever did, the empty message is one that nobody knows.
+fn json(message: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(message).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOURCE: Source = Source { pid: 7, generation: 3, slot: 1, stream: Stream::Output };
+
+    #[test]
+    fn messages_come_back_as_they_were() {
+        for message in [
+            ToForwarder::Line("Starting ./a [./a \u{1f600} \"\\]".into()),
+            ToForwarder::Pipe { id: u64::MAX, source: SOURCE },
+            ToForwarder::Finish { grace_ms: 5 },
+        ] {
+            assert_eq!(ToForwarder::decode(&message.encode()), Some(message));
+        }
+        let closed = FromForwarder::Closed { id: 9 };
+        assert_eq!(FromForwarder::decode(&closed.encode()), Some(closed));
+    }
+
+    #[test]
+    fn a_newer_supervisor_is_understood_as_far_as_possible() {
+        let newer = br#"{"Pipe":{"id":1,"pid":7,"generation":3,"slot":1,"stream":"Output","colour":"red"}}"#;
+        assert_eq!(ToForwarder::decode(newer), Some(ToForwarder::Pipe { id: 1, source: SOURCE }));
+        for unknown in [&br#"{"Rotate":{}}"#[..], br#""Flush""#, b"", b"\xff{"] {
+            assert_eq!(ToForwarder::decode(unknown), None);
+        }
+    }
+
+    #[test]
+    fn the_longest_text_fits_a_message() {
+        for text in ["\u{1}".repeat(100_000), "é".repeat(100_000)] {
+            let bytes = ToForwarder::Line(text).encode();
+            assert!(bytes.len() <= MESSAGE_MAX);
+            let Some(ToForwarder::Line(cut)) = ToForwarder::decode(&bytes) else { panic!() };
+            assert!(cut.ends_with(CUT) && cut.len() > TEXT_MAX - 10);
+        }
+    }
+}
