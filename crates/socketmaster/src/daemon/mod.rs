@@ -1,1 +1,4 @@
-//! To be written.
+//! The supervisor at work.
+pub mod command;
+pub mod notify;
+pub mod rundir;

@@ -1,1 +1,135 @@
-//! To be written.
+//! The launcher: a fresh image of this executable that sets up a worker and becomes it.
+//!
+//! All that must happen between fork and exec happens here, in ordinary code of an ordinary process: the supervisor
+//! only starts it. Its standard input is a socket over which the listeners come, last the real standard input; the
+//! same socket carries back a precise error, and its end, by close-on-exec, says that the program runs.
+
+use std::convert::Infallible;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use crate::sys::{fds, process, scm, signals, user};
+use crate::wire::launch::{LaunchError, Setup, Step, UserIds};
+
+/// `argv[0]` that makes this executable a launcher.
+pub const NAME: &str = "socketmaster-launch";
+
+/// The number of the first listener in a worker.
+pub const FIRST_LISTENER: i32 = 3;
+
+/// Runs the launcher: `SETUP DIRECTORY PROGRAM ARGV0 [ARG…]`. Comes back only if the program could not be executed.
+#[must_use]
+pub fn main(args: &[OsString]) -> ExitCode {
+    signals::reset_all();
+    let [setup, directory, program, argv0, args @ ..] = args else {
+        return ExitCode::FAILURE;
+    };
+    let setup = setup
+        .to_str()
+        .and_then(|text| serde_json::from_str::<Setup>(text).ok());
+    let Some(setup) = setup else {
+        return ExitCode::FAILURE;
+    };
+    // Above the numbers that belong to the listeners.
+    let above =
+        i32::try_from(setup.listeners).map_or(i32::MAX, |n| n.saturating_add(FIRST_LISTENER + 1));
+    let Ok(socket) = fds::duplicate_above(io::stdin(), above) else {
+        return ExitCode::FAILURE;
+    };
+    let mut command = Command::new(program);
+    command.arg0(argv0).args(args);
+    let Err(error) = become_program(&setup, &socket, Path::new(directory), program, &mut command);
+    if let Ok(answer) = serde_json::to_vec(&error) {
+        // If nobody listens any more, nobody wants to know.
+        let _ = scm::send(socket.as_fd(), &answer, &[]);
+    }
+    ExitCode::FAILURE
+}
+
+fn become_program(
+    setup: &Setup,
+    socket: &OwnedFd,
+    directory: &Path,
+    program: &OsStr,
+    command: &mut Command,
+) -> Result<Infallible, LaunchError> {
+    take_descriptors(setup.listeners, socket).map_err(at(Step::Descriptors))?;
+    if let Some(soft) = setup.descriptors {
+        process::set_descriptor_limit(soft).map_err(at(Step::Limits))?;
+    }
+    if let Some(ids) = &setup.user {
+        become_user(ids).map_err(at(Step::User))?;
+    }
+    if let Some((signal, parent)) = setup.death {
+        process::die_with(parent, signal).map_err(at(Step::Death))?;
+    }
+    // As the user, whose rights decide whether it may.
+    std::env::set_current_dir(directory).map_err(|error| LaunchError {
+        step: Step::Directory,
+        error: format!("{}: {error}", directory.display()),
+    })?;
+    let error = command.exec();
+    Err(LaunchError {
+        step: Step::Execute,
+        error: explain(program, &error),
+    })
+}
+
+fn at(step: Step) -> impl Fn(io::Error) -> LaunchError {
+    move |error| LaunchError {
+        step,
+        error: error.to_string(),
+    }
+}
+
+/// Receives the listeners and the standard input, and puts them where the program expects them.
+fn take_descriptors(listeners: usize, socket: &OwnedFd) -> io::Result<()> {
+    // They arrive on the lowest free numbers, which is mostly where they belong already.
+    let mut fds = Vec::with_capacity(listeners + 1);
+    while fds.len() <= listeners {
+        let (bytes, more) = scm::receive(socket.as_fd(), &mut [0])?;
+        if bytes == 0 || more.is_empty() {
+            return Err(io::Error::other("the supervisor has ended"));
+        }
+        fds.extend(more);
+    }
+    if let Some(stdin) = fds.pop() {
+        rustix::stdio::dup2_stdin(stdin)?;
+    }
+    fds::place(fds, FIRST_LISTENER)
+}
+
+/// Becomes the user for good: supplementary groups, group, user, in this order because each step needs root.
+fn become_user(ids: &UserIds) -> io::Result<()> {
+    // So that a program may also open /dev/stdout, which means the pipe by its permissions.
+    for stream in [io::stdout().as_fd(), io::stderr().as_fd()] {
+        user::give_pipe(stream, ids.uid, ids.gid)?;
+    }
+    user::become_user(&ids.login, ids.uid, ids.gid)
+}
+
+/// What the system's answer to exec means, where its own words mislead.
+fn explain(program: &OsStr, error: &io::Error) -> String {
+    let path = Path::new(program);
+    let hint = match error.kind() {
+        io::ErrorKind::NotFound if fs::metadata(path).is_ok() => {
+            ": its interpreter (the #! line) or its dynamic loader does not exist"
+        }
+        io::ErrorKind::PermissionDenied if fs::metadata(path).is_ok_and(|meta| meta.is_dir()) => {
+            ": it is a directory"
+        }
+        _ if error.raw_os_error() == Some(ENOEXEC) => {
+            ": neither a program for this machine nor a script with a #! line"
+        }
+        _ => "",
+    };
+    format!("{}: {error}{hint}", path.display())
+}
+
+/// errno(3), the same on x86-64 and aarch64.
+const ENOEXEC: i32 = 8;

@@ -4,5 +4,11 @@
 #![allow(unsafe_code)]
 #![allow(clippy::disallowed_methods)]
 
+pub mod clock;
+pub mod fds;
 pub mod localtime;
+pub mod process;
 pub mod scm;
+pub mod signals;
+pub mod user;
+pub mod watched;

@@ -116,13 +116,21 @@ fn json(message: &impl Serialize) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    const SOURCE: Source = Source { pid: 7, generation: 3, slot: 1, stream: Stream::Output };
+    const SOURCE: Source = Source {
+        pid: 7,
+        generation: 3,
+        slot: 1,
+        stream: Stream::Output,
+    };
 
     #[test]
     fn messages_come_back_as_they_were() {
         for message in [
             ToForwarder::Line("Starting ./a [./a \u{1f600} \"\\]".into()),
-            ToForwarder::Pipe { id: u64::MAX, source: SOURCE },
+            ToForwarder::Pipe {
+                id: u64::MAX,
+                source: SOURCE,
+            },
             ToForwarder::Finish { grace_ms: 5 },
         ] {
             assert_eq!(ToForwarder::decode(&message.encode()), Some(message));
@@ -134,7 +142,13 @@ mod tests {
     #[test]
     fn a_newer_supervisor_is_understood_as_far_as_possible() {
         let newer = br#"{"Pipe":{"id":1,"pid":7,"generation":3,"slot":1,"stream":"Output","colour":"red"}}"#;
-        assert_eq!(ToForwarder::decode(newer), Some(ToForwarder::Pipe { id: 1, source: SOURCE }));
+        assert_eq!(
+            ToForwarder::decode(newer),
+            Some(ToForwarder::Pipe {
+                id: 1,
+                source: SOURCE
+            })
+        );
         for unknown in [&br#"{"Rotate":{}}"#[..], br#""Flush""#, b"", b"\xff{"] {
             assert_eq!(ToForwarder::decode(unknown), None);
         }
@@ -145,7 +159,9 @@ mod tests {
         for text in ["\u{1}".repeat(100_000), "é".repeat(100_000)] {
             let bytes = ToForwarder::Line(text).encode();
             assert!(bytes.len() <= MESSAGE_MAX);
-            let Some(ToForwarder::Line(cut)) = ToForwarder::decode(&bytes) else { panic!() };
+            let Some(ToForwarder::Line(cut)) = ToForwarder::decode(&bytes) else {
+                panic!()
+            };
             assert!(cut.ends_with(CUT) && cut.len() > TEXT_MAX - 10);
         }
     }

@@ -1,6 +1,9 @@
 //! Bytes ↔ values. Nothing here opens, sends or waits.
 
+pub mod environment;
 pub mod forward;
+pub mod launch;
 pub mod line;
+pub mod notify;
 pub mod split;
 pub mod uri;
