@@ -35,7 +35,7 @@ impl NotifySocket {
         let socket = UnixDatagram::bind(&path)?;
         let this = Self {
             path,
-            socket: socket.into(),
+            socket: Arc::new(socket.into()),
         };
         // The worker may run as another user; the credentials of each message decide.
         fs::set_permissions(&this.path, fs::Permissions::from_mode(0o666))?;

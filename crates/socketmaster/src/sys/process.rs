@@ -4,6 +4,7 @@ use std::ffi::CStr;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
 
@@ -11,7 +12,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, p
 #[derive(Debug)]
 pub struct Child {
     pid: i32,
-    pidfd: OwnedFd,
+    pidfd: Arc<OwnedFd>,
 }
 
 impl Child {
@@ -22,13 +23,24 @@ impl Child {
     pub fn new(pid: i32) -> io::Result<Self> {
         let id = Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidInput)?;
         let pidfd = pidfd_open(id, PidfdFlags::empty())?;
-        Ok(Self { pid, pidfd })
+        Ok(Self { pid, pidfd: Arc::new(pidfd) })
     }
 
     /// Its process id.
     #[must_use]
     pub fn pid(&self) -> i32 {
         self.pid
+    }
+
+    /// Its pidfd, which is readable once it has ended.
+    #[must_use]
+    pub fn pidfd(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.pidfd)
+    }
+
+    /// Waits for its end, if need be, and frees its pid.
+    pub fn reap(self) {
+        wait(self.pid, 0);
     }
 
     /// Sends it a signal by number. A child that has ended is no error: its end is on the way to us.

@@ -49,16 +49,30 @@ impl Watched {
             .await
     }
 
-    /// Waits until `write` does not say `WouldBlock`, and returns what it says instead.
+    /// Writes now, or says `WouldBlock`: then [`Watched::writable`] waits for room.
     ///
     /// # Errors
-    /// What `write` says.
-    pub async fn write<R>(
+    /// What `write` says; `WouldBlock` also before the runtime has looked at the descriptor for the first time.
+    pub fn try_write<R>(
         &self,
-        mut write: impl FnMut(BorrowedFd<'_>) -> io::Result<R>,
+        write: impl FnOnce(BorrowedFd<'_>) -> io::Result<R>,
     ) -> io::Result<R> {
-        self.0
-            .async_io(Interest::WRITABLE, |fd| write(fd.as_fd()))
-            .await
+        self.0.try_io(Interest::WRITABLE, |fd| write(fd.as_fd()))
+    }
+
+    /// Waits for room.
+    ///
+    /// # Errors
+    /// The runtime is ending.
+    pub async fn writable(&self) -> io::Result<()> {
+        self.0.writable().await.map(|mut guard| guard.retain_ready())
+    }
+
+    /// Waits for input without reading it: for a pidfd, whose only input is the process's end.
+    ///
+    /// # Errors
+    /// The runtime is ending.
+    pub async fn readable(&self) -> io::Result<()> {
+        self.0.readable().await.map(|mut guard| guard.retain_ready())
     }
 }

@@ -1,0 +1,46 @@
+//! All that can happen to the supervisor from outside, in one queue in the order in which it came.
+
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::JoinHandle;
+
+use crate::core::WorkerId;
+use crate::wire::launch::LaunchError;
+
+/// Something has happened.
+#[derive(Debug)]
+pub enum Input {
+    /// A signal has come, from this pid.
+    Signal(i32, u32),
+    /// The worker's program has been executed, or could not be.
+    Launched(WorkerId, Result<(), LaunchError>),
+    /// The worker said `READY=1`.
+    Ready(WorkerId),
+    /// The forwarder has read this pipe to its end.
+    PipeClosed(u64),
+    /// The forwarder takes messages again.
+    LogRoom,
+    /// It is time to try another forwarder.
+    LogRestart,
+    /// These listeners no longer listen.
+    ListenersDown(Vec<usize>),
+}
+
+/// Where the tasks put what they see.
+pub type Inputs = UnboundedSender<Input>;
+
+/// A task that ends with the thing that it watches.
+#[derive(Debug)]
+pub struct Task(JoinHandle<()>);
+
+impl Task {
+    /// Runs it beside the others.
+    pub fn spawn(future: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self(tokio::spawn(future))
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
