@@ -12,7 +12,11 @@ pub fn utc_offset(unix_seconds: i64) -> i64 {
     // SAFETY: both point to live values of the right type, and localtime_r keeps neither. It reads the environment,
     // which nobody changes while it runs: there is one thread, and `set_var` is refused by a lint.
     let done = unsafe { libc::localtime_r(&raw const unix_seconds, &raw mut broken_down) };
-    if done.is_null() { 0 } else { broken_down.tm_gmtoff }
+    if done.is_null() {
+        0
+    } else {
+        broken_down.tm_gmtoff
+    }
 }
 
 #[cfg(test)]

@@ -5,4 +5,5 @@
 #![allow(clippy::disallowed_methods)]
 
 pub mod localtime;
+pub mod memory;
 pub mod scm;

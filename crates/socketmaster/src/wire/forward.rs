@@ -8,13 +8,10 @@ use serde::{Deserialize, Serialize};
 /// The version of these messages. It is raised only if an older forwarder could no longer do its work.
 pub const PROTOCOL: u32 = 1;
 
-/// The receiver's buffer, in bytes: the longest text, with each of its bytes escaped as `\u0000`, and some room.
-pub const MESSAGE_MAX: usize = 6 * TEXT_MAX + 1024;
+/// The longest message and the receiver's buffer, in bytes: far less than a socket's, which is 208 KiB by default.
+pub const MESSAGE_MAX: usize = 16 * 1024;
 
-/// The longest text of one [`ToForwarder::Line`], in bytes: a message has to fit a socket's buffer, 208 KiB by default.
-pub const TEXT_MAX: usize = 16 * 1024;
-
-/// Ends a text that was longer than [`TEXT_MAX`].
+/// Ends a text that would not have fitted.
 const CUT: &str = " [cut]";
 
 /// What one pipe of a worker carries.
@@ -74,16 +71,18 @@ pub enum FromForwarder {
 }
 
 impl ToForwarder {
-    /// The bytes of one message. A text longer than [`TEXT_MAX`] is cut, and says so.
+    /// The bytes of one message. A text that doesn't fit [`MESSAGE_MAX`] is halved until it does, and says so.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        match self {
-            Self::Line(text) if text.len() > TEXT_MAX => {
-                let cut = text.floor_char_boundary(TEXT_MAX - CUT.len());
-                json(&Self::Line(format!("{}{CUT}", &text[..cut])))
+        let mut bytes = json(self);
+        if let Self::Line(text) = self {
+            let mut text = text.as_str();
+            while bytes.len() > MESSAGE_MAX {
+                text = &text[..floor_char_boundary(text, text.len() / 2)];
+                bytes = json(&Self::Line(format!("{text}{CUT}")));
             }
-            message => json(message),
         }
+        bytes
     }
 
     /// The message in these bytes; `None` if it is none that this version knows.
@@ -107,6 +106,14 @@ impl FromForwarder {
     }
 }
 
+/// The last character boundary at or before `at`.
+fn floor_char_boundary(text: &str, at: usize) -> usize {
+    (0..=at)
+        .rev()
+        .find(|i| text.is_char_boundary(*i))
+        .unwrap_or_default()
+}
+
 /// Writing plain fields to memory can't fail; if it ever did, the empty message is one that nobody knows.
 fn json(message: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(message).unwrap_or_default()
@@ -116,13 +123,21 @@ fn json(message: &impl Serialize) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    const SOURCE: Source = Source { pid: 7, generation: 3, slot: 1, stream: Stream::Output };
+    const SOURCE: Source = Source {
+        pid: 7,
+        generation: 3,
+        slot: 1,
+        stream: Stream::Output,
+    };
 
     #[test]
     fn messages_come_back_as_they_were() {
         for message in [
             ToForwarder::Line("Starting ./a [./a \u{1f600} \"\\]".into()),
-            ToForwarder::Pipe { id: u64::MAX, source: SOURCE },
+            ToForwarder::Pipe {
+                id: u64::MAX,
+                source: SOURCE,
+            },
             ToForwarder::Finish { grace_ms: 5 },
         ] {
             assert_eq!(ToForwarder::decode(&message.encode()), Some(message));
@@ -134,7 +149,13 @@ mod tests {
     #[test]
     fn a_newer_supervisor_is_understood_as_far_as_possible() {
         let newer = br#"{"Pipe":{"id":1,"pid":7,"generation":3,"slot":1,"stream":"Output","colour":"red"}}"#;
-        assert_eq!(ToForwarder::decode(newer), Some(ToForwarder::Pipe { id: 1, source: SOURCE }));
+        assert_eq!(
+            ToForwarder::decode(newer),
+            Some(ToForwarder::Pipe {
+                id: 1,
+                source: SOURCE
+            })
+        );
         for unknown in [&br#"{"Rotate":{}}"#[..], br#""Flush""#, b"", b"\xff{"] {
             assert_eq!(ToForwarder::decode(unknown), None);
         }
@@ -142,11 +163,13 @@ mod tests {
 
     #[test]
     fn the_longest_text_fits_a_message() {
-        for text in ["\u{1}".repeat(100_000), "é".repeat(100_000)] {
+        for text in ["\u{1}".repeat(100_000), "\u{20ac}".repeat(100_000)] {
             let bytes = ToForwarder::Line(text).encode();
             assert!(bytes.len() <= MESSAGE_MAX);
-            let Some(ToForwarder::Line(cut)) = ToForwarder::decode(&bytes) else { panic!() };
-            assert!(cut.ends_with(CUT) && cut.len() > TEXT_MAX - 10);
+            let Some(ToForwarder::Line(cut)) = ToForwarder::decode(&bytes) else {
+                panic!()
+            };
+            assert!(cut.ends_with(CUT) && cut.len() > MESSAGE_MAX / 13);
         }
     }
 }

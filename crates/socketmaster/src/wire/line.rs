@@ -69,7 +69,14 @@ impl Header {
     /// Before a line of text.
     #[must_use]
     pub fn text(local: &Civil, supervisor: i32, worker: Option<i32>) -> Self {
-        let Civil { year, month, day, hour, minute, second } = local;
+        let Civil {
+            year,
+            month,
+            day,
+            hour,
+            minute,
+            second,
+        } = local;
         let time = format_args!("{year:04}/{month:02}/{day:02} {hour:02}:{minute:02}:{second:02}");
         Self::write(format_args!("socketmaster[{supervisor}] {time} "), worker)
     }
@@ -78,10 +85,23 @@ impl Header {
     #[must_use]
     pub fn syslog(local: &Civil, supervisor: i32, worker: Option<i32>) -> Self {
         const MONTHS: &[u8] = b"DecJanFebMarAprMayJunJulAugSepOctNov";
-        let name = MONTHS.chunks(3).cycle().nth(local.month).unwrap_or_default().escape_ascii();
-        let Civil { day, hour, minute, second, .. } = local;
+        let name = MONTHS
+            .chunks(3)
+            .cycle()
+            .nth(local.month)
+            .unwrap_or_default()
+            .escape_ascii();
+        let Civil {
+            day,
+            hour,
+            minute,
+            second,
+            ..
+        } = local;
         Self::write(
-            format_args!("<14>{name} {day:2} {hour:02}:{minute:02}:{second:02} socketmaster[{supervisor}]: "),
+            format_args!(
+                "<14>{name} {day:2} {hour:02}:{minute:02}:{second:02} socketmaster[{supervisor}]: "
+            ),
             worker,
         )
     }
@@ -89,14 +109,19 @@ impl Header {
     /// Before a line of JSON on standard error: nothing.
     #[must_use]
     pub fn none() -> Self {
-        Self { bytes: [0; Self::MAX], length: 0 }
+        Self {
+            bytes: [0; Self::MAX],
+            length: 0,
+        }
     }
 
     fn write(text: std::fmt::Arguments<'_>, worker: Option<i32>) -> Self {
         let mut bytes = [0; Self::MAX];
         let mut room = bytes.as_mut_slice();
         // It ends early if it doesn't fit, which no pid and no year before 100,000 can bring about.
-        let _ = room.write_fmt(text).and_then(|()| worker.map_or(Ok(()), |pid| write!(room, "[{pid}] ")));
+        let _ = room
+            .write_fmt(text)
+            .and_then(|()| worker.map_or(Ok(()), |pid| write!(room, "[{pid}] ")));
         let length = Self::MAX - room.len();
         Self { bytes, length }
     }
@@ -108,25 +133,33 @@ impl Header {
         out.extend_from_slice(&self.bytes);
         out.truncate(end);
     }
-
-    /// Its bytes.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..self.length]
-    }
 }
 
 /// The time of a JSON line: RFC 3339 with milliseconds, in UTC.
 #[must_use]
 pub fn rfc3339(unix_millis: i64) -> String {
-    let Civil { year, month, day, hour, minute, second } = Civil::at(unix_millis.div_euclid(1000));
+    let Civil {
+        year,
+        month,
+        day,
+        hour,
+        minute,
+        second,
+    } = Civil::at(unix_millis.div_euclid(1000));
     let millis = unix_millis.rem_euclid(1000);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
 }
 
 /// Appends one JSON object: a line of a worker, or of the supervisor if there is no source. Bytes that are no UTF-8
 /// become U+FFFD. `partial` says that another piece of the line follows.
-pub fn push_json(out: &mut Vec<u8>, time: &str, supervisor: i32, source: Option<&Source>, line: &[u8], partial: bool) {
+pub fn push_json(
+    out: &mut Vec<u8>,
+    time: &str,
+    supervisor: i32,
+    source: Option<&Source>,
+    line: &[u8],
+    partial: bool,
+) {
     #[derive(Serialize)]
     struct Record<'a> {
         time: &'a str,
@@ -164,8 +197,7 @@ mod tests {
     fn text(header: Header) -> String {
         let mut out = b"before ".to_vec();
         header.push_to(&mut out);
-        assert_eq!(&out[7..], header.as_bytes());
-        String::from_utf8(header.as_bytes().to_vec()).unwrap()
+        String::from_utf8(out).unwrap().split_off("before ".len())
     }
 
     /// 2021-02-10 15:39:25.
@@ -174,8 +206,14 @@ mod tests {
     #[test]
     fn text_looks_as_the_original_has_it() {
         let at = Civil::at(MOMENT);
-        assert_eq!(text(Header::text(&at, 2969, None)), "socketmaster[2969] 2021/02/10 15:39:25 ");
-        assert_eq!(text(Header::text(&at, 2969, Some(2970))), "socketmaster[2969] 2021/02/10 15:39:25 [2970] ");
+        assert_eq!(
+            text(Header::text(&at, 2969, None)),
+            "socketmaster[2969] 2021/02/10 15:39:25 "
+        );
+        assert_eq!(
+            text(Header::text(&at, 2969, Some(2970))),
+            "socketmaster[2969] 2021/02/10 15:39:25 [2970] "
+        );
         let longest = text(Header::text(&at, i32::MAX, Some(i32::MAX)));
         assert!(longest.ends_with("[2147483647] ") && longest.len() < Header::MAX);
     }
@@ -183,8 +221,14 @@ mod tests {
     #[test]
     fn syslog_looks_as_rfc_3164_has_it() {
         let at = Civil::at(MOMENT - 8 * 86_400);
-        assert_eq!(text(Header::syslog(&at, 2969, Some(7))), "<14>Feb  2 15:39:25 socketmaster[2969]: [7] ");
-        assert_eq!(text(Header::syslog(&Civil::at(-1), 1, None)), "<14>Dec 31 23:59:59 socketmaster[1]: ");
+        assert_eq!(
+            text(Header::syslog(&at, 2969, Some(7))),
+            "<14>Feb  2 15:39:25 socketmaster[2969]: [7] "
+        );
+        assert_eq!(
+            text(Header::syslog(&Civil::at(-1), 1, None)),
+            "<14>Dec 31 23:59:59 socketmaster[1]: "
+        );
         assert!(text(Header::syslog(&at, i32::MAX, Some(i32::MAX))).ends_with("[2147483647] "));
     }
 
@@ -205,7 +249,12 @@ mod tests {
 
     #[test]
     fn json_is_one_object_a_line() {
-        let source = Source { pid: 7, generation: 3, slot: 1, stream: Stream::Stderr };
+        let source = Source {
+            pid: 7,
+            generation: 3,
+            slot: 1,
+            stream: Stream::Stderr,
+        };
         let mut out = Vec::new();
         push_json(&mut out, "T", 1, Some(&source), b"a\"\\\0\n\xff", true);
         assert_eq!(

@@ -29,7 +29,9 @@ impl Splitter {
     /// Takes the next bytes and hands out each line that they complete.
     pub fn feed(&mut self, mut chunk: &[u8], mut emit: impl FnMut(Piece<'_>)) {
         if !self.partial.is_empty() {
-            let Some(rest) = self.resume(chunk, &mut emit) else { return };
+            let Some(rest) = self.resume(chunk, &mut emit) else {
+                return;
+            };
             chunk = rest;
         }
         let mut start = 0;
@@ -37,7 +39,10 @@ impl Splitter {
             let line = &chunk[start..end];
             start = end + 1;
             if line.len() <= LINE_MAX {
-                emit(Piece { bytes: line, continues: false });
+                emit(Piece {
+                    bytes: line,
+                    continues: false,
+                });
             } else {
                 self.keep(line, &mut emit);
                 self.end(&mut emit);
@@ -54,7 +59,11 @@ impl Splitter {
     }
 
     /// Completes the unfinished line and returns what follows it; `None` if it is still unfinished.
-    fn resume<'a>(&mut self, chunk: &'a [u8], emit: &mut impl FnMut(Piece<'_>)) -> Option<&'a [u8]> {
+    fn resume<'a>(
+        &mut self,
+        chunk: &'a [u8],
+        emit: &mut impl FnMut(Piece<'_>),
+    ) -> Option<&'a [u8]> {
         let Some(end) = memchr::memchr(b'\n', chunk) else {
             self.keep(chunk, emit);
             return None;
@@ -72,14 +81,20 @@ impl Splitter {
             self.partial.extend_from_slice(now);
             bytes = later;
             let cut = char_boundary(&self.partial, LINE_MAX);
-            emit(Piece { bytes: &self.partial[..cut], continues: true });
+            emit(Piece {
+                bytes: &self.partial[..cut],
+                continues: true,
+            });
             self.partial.drain(..cut);
         }
         self.partial.extend_from_slice(bytes);
     }
 
     fn end(&mut self, emit: &mut impl FnMut(Piece<'_>)) {
-        emit(Piece { bytes: &self.partial, continues: false });
+        emit(Piece {
+            bytes: &self.partial,
+            continues: false,
+        });
         self.partial.clear();
         self.partial.shrink_to(KEEP);
     }
@@ -89,7 +104,10 @@ impl Splitter {
 /// `at` itself if the bytes are no UTF-8 anyway.
 fn char_boundary(bytes: &[u8], at: usize) -> usize {
     let inside = |i: &usize| bytes.get(*i).is_some_and(|byte| byte & 0xc0 == 0x80);
-    (at.saturating_sub(3)..=at).rev().find(|i| !inside(i)).unwrap_or(at)
+    (at.saturating_sub(3)..=at)
+        .rev()
+        .find(|i| !inside(i))
+        .unwrap_or(at)
 }
 
 #[cfg(test)]
@@ -117,12 +135,20 @@ mod tests {
     fn every_byte_but_the_newline_passes() {
         assert_eq!(lines(b""), [b""; 0]);
         assert_eq!(lines(b"\n\n"), [b"", b""]);
-        assert_eq!(lines(b"a\r\n\0\xff\nlast"), [&b"a\r"[..], b"\0\xff", b"last"]);
+        assert_eq!(
+            lines(b"a\r\n\0\xff\nlast"),
+            [&b"a\r"[..], b"\0\xff", b"last"]
+        );
     }
 
     #[test]
     fn long_lines_come_in_marked_pieces() {
-        for (length, pieces) in [(LINE_MAX, 1), (LINE_MAX + 1, 2), (2 * LINE_MAX, 2), (2 * LINE_MAX + 1, 3)] {
+        for (length, pieces) in [
+            (LINE_MAX, 1),
+            (LINE_MAX + 1, 2),
+            (2 * LINE_MAX, 2),
+            (2 * LINE_MAX + 1, 3),
+        ] {
             for end in ["", "\n"] {
                 let out = split([[vec![b'x'; length], end.into()].concat().as_slice()]);
                 assert_eq!(out.len(), pieces, "{length}");
@@ -138,7 +164,10 @@ mod tests {
     fn pieces_of_a_text_are_texts() {
         let text = format!("x{}", "\u{20ac}".repeat(LINE_MAX));
         let out = split([text.as_bytes()]);
-        assert!(out.iter().all(|(piece, _)| std::str::from_utf8(piece).is_ok()));
+        assert!(
+            out.iter()
+                .all(|(piece, _)| std::str::from_utf8(piece).is_ok())
+        );
         assert_eq!(out.concat_pieces(), text.as_bytes());
         let noise = vec![0x80; 2 * LINE_MAX];
         assert_eq!(split([noise.as_slice()]).concat_pieces(), noise);
@@ -159,8 +188,10 @@ mod tests {
             let mut random = fastrand::Rng::with_seed(seed);
             let mut input = Vec::new();
             for _ in 0..random.usize(..20) {
-                let length = [3, 200, LINE_MAX - 1, LINE_MAX, LINE_MAX + 1, 3 * LINE_MAX][random.usize(..6)];
-                let unit: &[u8] = [&b"x"[..], "\u{20ac}".as_bytes(), b"\xff\0\r", b""][random.usize(..4)];
+                let length =
+                    [3, 200, LINE_MAX - 1, LINE_MAX, LINE_MAX + 1, 3 * LINE_MAX][random.usize(..6)];
+                let unit: &[u8] =
+                    [&b"x"[..], "\u{20ac}".as_bytes(), b"\xff\0\r", b""][random.usize(..4)];
                 input.extend(unit.iter().cycle().take(random.usize(..=length)));
                 input.extend(std::iter::repeat_n(b'\n', random.usize(..3)));
             }
