@@ -1,1 +1,247 @@
-//! To be written.
+//! The log forwarder: a small process that carries the workers' lines, and the supervisor's own, to the log.
+//!
+//! It does not start, watch or stop anything, and decides nothing. It is a process of its own for two reasons: a
+//! blocked reader of the log must not hold up the supervisor, and a worker that writes must not die of SIGPIPE
+//! because the supervisor was killed. So it ignores the signals that reach everybody, and ends only when it is told
+//! to, or when the supervisor has gone and the last pipe has ended.
+//!
+//! ```text
+//! worker ─ pipe ─┐                               told to finish:     until the pipes end or the grace is over, exit
+//! worker ─ pipe ─┼─► forwarder ─► stderr/syslog  supervisor gone:    until the pipes end, exit
+//! supervisor ────┘                               stderr stuck:       it waits, so do the workers, not the supervisor
+//! ```
+//! A stuck reader of the log stops the forwarder in its write, and then the writing workers, each when its own pipe is
+//! full. It ends the wait when it reads on or goes away. A supervisor that wants to end meanwhile gives the forwarder
+//! the time it has for it, and kills it.
+//!
+//! Order: what the supervisor says is printed after all that the pipes held when it arrived here. Two pipes of one
+//! worker (JSON) keep their own order, not that between them.
+
+pub mod log;
+pub mod look;
+pub mod options;
+pub mod pipes;
+pub mod sink;
+
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use nix::sys::signal::SigSet;
+use rustix::buffer::spare_capacity;
+use rustix::event::{Timespec, epoll};
+use rustix::io::Errno;
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::sys::{memory, scm};
+use crate::wire::forward::{FromForwarder, MESSAGE_MAX, ToForwarder};
+use log::Log;
+use options::Options;
+use pipes::Pipes;
+
+/// The name in process lists; the kernel cuts it to 15 bytes (prctl(2), `PR_SET_NAME`).
+pub const NAME: &std::ffi::CStr = c"socketmaster-log";
+
+/// The control socket among the events; pipes have their own ids, which the supervisor counts from below.
+const CONTROL: u64 = u64::MAX;
+
+/// Messages of the supervisor that are handled before the pipes get their turn.
+const MESSAGES_A_TURN: usize = 64;
+
+/// How long nothing must happen after a burst before its memory is given back.
+const REST: Duration = Duration::from_secs(1);
+
+/// No grace is longer, so that its milliseconds fit epoll_wait(2).
+const GRACE_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// Forwards until the end. `args` are the words after `argv[0]`, as [`Options::to_args`] writes them; standard input is
+/// the control socket.
+#[must_use]
+pub fn main(args: &[OsString]) -> ExitCode {
+    // Blocked is ignored, for every signal that can be: those sent to a whole control group or terminal as well.
+    // No exec follows that could inherit it.
+    let _ = SigSet::all().thread_block();
+    let _ = rustix::thread::set_name(NAME);
+    let result = Options::from_args(args)
+        .map_err(|error| error.to_string())
+        .and_then(|options| {
+            Forwarder::new(options)
+                .map_err(|error| format!("the log forwarder can't start: {error}"))
+        });
+    match result {
+        Ok(forwarder) => {
+            forwarder.run();
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("socketmaster: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What the supervisor wants, or that it has gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Until {
+    /// It is there.
+    Told,
+    /// It has gone.
+    PipesEnd,
+    /// It said so; the time is that of the monotonic clock.
+    Deadline(Duration),
+}
+
+struct Forwarder {
+    epoll: OwnedFd,
+    control: BorrowedFd<'static>,
+    pipes: Pipes,
+    log: Log,
+    until: Until,
+}
+
+impl Forwarder {
+    fn new(options: Options) -> Result<Self, Errno> {
+        let control = rustix::stdio::stdin();
+        rustix::io::ioctl_fionbio(control, true)?;
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        epoll::add(
+            &epoll,
+            control,
+            epoll::EventData::new_u64(CONTROL),
+            epoll::EventFlags::IN,
+        )?;
+        Ok(Self {
+            epoll,
+            control,
+            pipes: Pipes::default(),
+            log: Log::new(options),
+            until: Until::Told,
+        })
+    }
+
+    fn run(mut self) {
+        let mut events = Vec::with_capacity(64);
+        while !self.is_done() {
+            events.clear();
+            let waited = epoll::wait(
+                &self.epoll,
+                spare_capacity(&mut events),
+                self.timeout().as_ref(),
+            );
+            if waited == Ok(0) && self.pipes.had_burst() {
+                self.pipes.rest();
+                self.log.rest();
+                memory::trim();
+            }
+            let is_control = |event: &epoll::Event| event.data.u64() == CONTROL;
+            if events.iter().any(is_control) {
+                self.obey();
+            }
+            for event in events.iter().filter(|event| !is_control(event)) {
+                self.pipes
+                    .read(&self.epoll, event.data.u64(), &mut self.log);
+            }
+            self.log.flush();
+            self.report();
+        }
+        self.pipes.drain(&self.epoll, &mut self.log);
+        self.pipes.abandon(&self.epoll, &mut self.log);
+        self.log.flush();
+        self.report();
+    }
+
+    fn is_done(&self) -> bool {
+        match self.until {
+            Until::Told => false,
+            Until::PipesEnd => self.pipes.is_empty(),
+            Until::Deadline(end) => self.pipes.is_empty() || now() >= end,
+        }
+    }
+
+    /// For ever, mostly.
+    fn timeout(&self) -> Option<Timespec> {
+        let rest = self.pipes.had_burst().then_some(REST);
+        let end = match self.until {
+            Until::Deadline(end) => Some(end.saturating_sub(now())),
+            Until::Told | Until::PipesEnd => None,
+        };
+        rest.into_iter()
+            .chain(end)
+            .min()
+            .and_then(|wait| wait.try_into().ok())
+    }
+
+    /// Does what the supervisor says.
+    fn obey(&mut self) {
+        let mut buffer = vec![0; MESSAGE_MAX];
+        for _ in 0..MESSAGES_A_TURN {
+            match scm::receive(self.control, &mut buffer) {
+                Ok((0, _)) => return self.lose_supervisor(),
+                Ok((n, fds)) => {
+                    if let Some(message) = ToForwarder::decode(&buffer[..n]) {
+                        self.handle(message, fds);
+                    }
+                }
+                // Longer than any message of this protocol: one that isn't known.
+                Err(error) if error.kind() == ErrorKind::InvalidData => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(_) => return self.lose_supervisor(),
+            }
+        }
+    }
+
+    fn handle(&mut self, message: ToForwarder, fds: Vec<OwnedFd>) {
+        match message {
+            ToForwarder::Line(text) => {
+                self.pipes.drain(&self.epoll, &mut self.log);
+                self.log.say(&text);
+            }
+            ToForwarder::Pipe { id, source } => {
+                for fd in fds.into_iter().take(1) {
+                    if let Err(error) = self.pipes.add(&self.epoll, id, source, fd) {
+                        self.log.say(&format!(
+                            "The output of {} can't be read: {error}",
+                            source.pid
+                        ));
+                        self.pipes.closed.push(id);
+                    }
+                }
+            }
+            ToForwarder::Finish { grace_ms } => {
+                self.until =
+                    Until::Deadline(now() + Duration::from_millis(grace_ms).min(GRACE_MAX));
+            }
+        }
+    }
+
+    /// The control socket has ended: without a word before, the supervisor was killed.
+    fn lose_supervisor(&mut self) {
+        // It would be reported for ever.
+        let _ = epoll::delete(&self.epoll, self.control);
+        self.pipes.closed.clear();
+        if self.until == Until::Told {
+            self.until = Until::PipesEnd;
+            self.pipes.drain(&self.epoll, &mut self.log);
+            if !self.pipes.is_empty() {
+                self.log.say("The supervisor has gone; its workers serve on, and nobody restarts or reloads them");
+            }
+        }
+    }
+
+    /// Tells the supervisor which pipes have ended. What finds no room now goes with the next event.
+    fn report(&mut self) {
+        let control = self.control;
+        self.pipes.closed.retain(|&id| {
+            let sent = scm::send(control, &FromForwarder::Closed { id }.encode(), &[]);
+            sent.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+        });
+    }
+}
+
+fn now() -> Duration {
+    clock_gettime(ClockId::Monotonic)
+        .try_into()
+        .unwrap_or_default()
+}

@@ -7,6 +7,7 @@
 pub mod clock;
 pub mod fds;
 pub mod localtime;
+pub mod memory;
 pub mod process;
 pub mod scm;
 pub mod signals;

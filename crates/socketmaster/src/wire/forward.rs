@@ -8,13 +8,10 @@ use serde::{Deserialize, Serialize};
 /// The version of these messages. It is raised only if an older forwarder could no longer do its work.
 pub const PROTOCOL: u32 = 1;
 
-/// The receiver's buffer, in bytes: the longest text, with each of its bytes escaped as `\u0000`, and some room.
-pub const MESSAGE_MAX: usize = 6 * TEXT_MAX + 1024;
+/// The longest message and the receiver's buffer, in bytes: far less than a socket's, which is 208 KiB by default.
+pub const MESSAGE_MAX: usize = 16 * 1024;
 
-/// The longest text of one [`ToForwarder::Line`], in bytes: a message has to fit a socket's buffer, 208 KiB by default.
-pub const TEXT_MAX: usize = 16 * 1024;
-
-/// Ends a text that was longer than [`TEXT_MAX`].
+/// Ends a text that would not have fitted.
 const CUT: &str = " [cut]";
 
 /// What one pipe of a worker carries.
@@ -74,16 +71,18 @@ pub enum FromForwarder {
 }
 
 impl ToForwarder {
-    /// The bytes of one message. A text longer than [`TEXT_MAX`] is cut, and says so.
+    /// The bytes of one message. A text that doesn't fit [`MESSAGE_MAX`] is halved until it does, and says so.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        match self {
-            Self::Line(text) if text.len() > TEXT_MAX => {
-                let cut = text.floor_char_boundary(TEXT_MAX - CUT.len());
-                json(&Self::Line(format!("{}{CUT}", &text[..cut])))
+        let mut bytes = json(self);
+        if let Self::Line(text) = self {
+            let mut text = text.as_str();
+            while bytes.len() > MESSAGE_MAX {
+                text = &text[..floor_char_boundary(text, text.len() / 2)];
+                bytes = json(&Self::Line(format!("{text}{CUT}")));
             }
-            message => json(message),
         }
+        bytes
     }
 
     /// The message in these bytes; `None` if it is none that this version knows.
@@ -105,6 +104,14 @@ impl FromForwarder {
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok()
     }
+}
+
+/// The last character boundary at or before `at`.
+fn floor_char_boundary(text: &str, at: usize) -> usize {
+    (0..=at)
+        .rev()
+        .find(|i| text.is_char_boundary(*i))
+        .unwrap_or_default()
 }
 
 /// Writing plain fields to memory can't fail; if it ever did, the empty message is one that nobody knows.
@@ -156,13 +163,13 @@ mod tests {
 
     #[test]
     fn the_longest_text_fits_a_message() {
-        for text in ["\u{1}".repeat(100_000), "é".repeat(100_000)] {
+        for text in ["\u{1}".repeat(100_000), "\u{20ac}".repeat(100_000)] {
             let bytes = ToForwarder::Line(text).encode();
             assert!(bytes.len() <= MESSAGE_MAX);
             let Some(ToForwarder::Line(cut)) = ToForwarder::decode(&bytes) else {
                 panic!()
             };
-            assert!(cut.ends_with(CUT) && cut.len() > TEXT_MAX - 10);
+            assert!(cut.ends_with(CUT) && cut.len() > MESSAGE_MAX / 13);
         }
     }
 }

@@ -1,0 +1,120 @@
+//! The log: lines in, as few writes as possible out, and an account of what could not be written.
+
+use super::look::{Look, Stamp};
+use super::options::Options;
+use super::sink::Sink;
+use crate::wire::forward::Source;
+use crate::wire::split::{LINE_MAX, Piece};
+
+/// How much is collected before it is written, in bytes.
+const BATCH: usize = 128 * 1024;
+
+/// Collects lines in their final form and writes them.
+///
+/// A sink that fails (a full disk, a reader that has gone, no syslog) never stops the log from taking lines: a worker
+/// must not block or die of it. They are counted, and the first line that can be written again says how many are
+/// missing and why.
+#[derive(Debug)]
+pub struct Log {
+    look: Look,
+    sink: Sink,
+    batch: Vec<u8>,
+    lost: usize,
+    reason: String,
+    /// A write that failed left half a line behind.
+    torn: bool,
+}
+
+impl Log {
+    /// A log that has written nothing yet.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        Self {
+            look: Look::new(options.supervisor, options.format, options.syslog.is_some()),
+            sink: Sink::new(options.syslog),
+            batch: Vec::new(),
+            lost: 0,
+            reason: String::new(),
+            torn: false,
+        }
+    }
+
+    /// Looks at the clock, for lines of this worker.
+    pub fn stamp(&mut self, source: Source) -> Stamp {
+        self.look.stamp(Some(source))
+    }
+
+    /// Adds a line of a worker.
+    #[inline]
+    pub fn line(&mut self, stamp: &Stamp, piece: Piece<'_>) {
+        if self.batch.capacity() == 0 {
+            self.batch.reserve(BATCH + LINE_MAX);
+        }
+        self.look.push(&mut self.batch, stamp, piece);
+        if self.batch.len() >= BATCH || self.sink.takes_single_lines() {
+            self.flush();
+        }
+    }
+
+    /// Adds a line of the supervisor's; text with newlines becomes several.
+    pub fn say(&mut self, text: &str) {
+        let stamp = self.look.stamp(None);
+        for line in text.split('\n') {
+            self.line(
+                &stamp,
+                Piece {
+                    bytes: line.as_bytes(),
+                    continues: false,
+                },
+            );
+        }
+    }
+
+    /// Writes what is collected.
+    pub fn flush(&mut self) {
+        if self.batch.is_empty() {
+            return;
+        }
+        if self.lost > 0 {
+            self.confess();
+        }
+        if self.lost > 0 {
+            self.lost += self.sink.count_lines(&self.batch);
+        } else if let Err((written, error)) = self.sink.write(&self.batch) {
+            self.lost = self.sink.count_lines(&self.batch[written..]);
+            self.torn = written > 0 && self.batch[written - 1] != b'\n';
+            self.reason = error.to_string();
+        }
+        self.batch.clear();
+        self.batch.shrink_to(BATCH + LINE_MAX);
+    }
+
+    /// Gives the memory of a burst back.
+    pub fn rest(&mut self) {
+        self.flush();
+        self.batch = Vec::new();
+    }
+
+    /// Says how many lines were lost, which also tries whether writing works again.
+    fn confess(&mut self) {
+        let mut notice = if self.torn {
+            b"\n".to_vec()
+        } else {
+            Vec::new()
+        };
+        let text = format!("{} lines of the log were lost: {}", self.lost, self.reason);
+        let stamp = self.look.stamp(None);
+        self.look.push(
+            &mut notice,
+            &stamp,
+            Piece {
+                bytes: text.as_bytes(),
+                continues: false,
+            },
+        );
+        match self.sink.write(&notice) {
+            Ok(()) => (self.lost, self.torn) = (0, false),
+            Err((written, _)) => self.torn |= written > 0,
+        }
+    }
+}
