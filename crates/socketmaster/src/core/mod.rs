@@ -356,6 +356,9 @@ impl Supervisor {
     }
 
     fn stop(&mut self, now: Time, signal: i32, out: &mut Vec<Action>) {
+        if self.state.aim != Aim::Serve && self.state.workers.is_empty() {
+            return; // It was told to exit before.
+        }
         if matches!(self.state.aim, Aim::Stop(_)) {
             for (id, worker) in &mut self.state.workers {
                 if worker.phase != Phase::Killed {

@@ -701,6 +701,21 @@ fn a_reload_that_fails_does_not_save_it() {
     );
 }
 
+#[test]
+fn the_supervisor_leaves_once_even_if_a_stop_comes_late() {
+    play(
+        AUTO,
+        "
+        0 begin => start 1 of 1
+        1 launched 1
+        5 ready 1 => welcome 1
+        100 exit 1 0 => leave with 0
+        101 stop 15
+        102 reload 7 => 7 superseded
+        ",
+    );
+}
+
 // Upgrade (item 8)
 
 #[test]
