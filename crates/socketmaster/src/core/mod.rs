@@ -398,14 +398,6 @@ impl Supervisor {
     }
 
     fn expire(&mut self, now: Time, out: &mut Vec<Action>) {
-        if let Vacancy::RestartAt(at) = self.state.vacancy
-            && at <= now
-        {
-            self.state.vacancy = Vacancy::None;
-            if let Some(serving) = self.state.serving {
-                self.start(now, serving, out);
-            }
-        }
         for id in self.state.workers.keys().copied().collect::<Vec<_>>() {
             let Some(worker) = self.state.workers.get_mut(&id) else {
                 continue;
@@ -421,6 +413,15 @@ impl Supervisor {
                 } else {
                     out.push(Action::Kill(id, Why::NotGone));
                 }
+            }
+        }
+        // After the workers: a reload that got ready in this very moment spares the restart.
+        if let Vacancy::RestartAt(at) = self.state.vacancy
+            && at <= now
+        {
+            self.state.vacancy = Vacancy::None;
+            if let Some(serving) = self.state.serving {
+                self.start(now, serving, out);
             }
         }
     }

@@ -671,6 +671,24 @@ fn a_reload_takes_the_place_of_a_crash_loop() {
 }
 
 #[test]
+fn a_reload_that_is_ready_when_the_restart_is_due_spares_the_restart() {
+    play(
+        AUTO,
+        "
+        0 begin => start 1 of 1
+        1 launched 1
+        5 ready 1 => welcome 1
+        50 exit 1 1 => restart 1 in 0, start 2 of 1
+        60 exit 2 1 => 2 failed: exit 1, restart 1 in 109
+        60 reload 7 => start 3 of 2
+        60 waiting 3
+        310 timeout => welcome 3, 7 done by 2
+        310 idle
+        ",
+    );
+}
+
+#[test]
 fn a_reload_under_way_saves_a_service_whose_app_exits_0() {
     play(
         AUTO,
