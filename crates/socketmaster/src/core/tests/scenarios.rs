@@ -117,6 +117,37 @@ fn where_nothing_can_be_seen_three_seconds_of_life_decide() {
 }
 
 #[test]
+fn a_program_that_was_never_executed_does_not_become_ready_by_living_unseen() {
+    play(
+        AUTO,
+        "
+        0 begin => start 1 of 1
+        10 blind 1
+        3010 timeout
+        60000 deadline => kill 1 NotReady, 1 failed: not ready
+        60001 signal 1 9 => leave with 137
+        ",
+    );
+}
+
+#[test]
+fn a_ready_timeout_shorter_than_the_wait_for_the_unseen_does_not_fail_every_reload() {
+    play(
+        Policy {
+            ready_timeout: Duration::from_secs(2),
+            ..AUTO
+        },
+        "
+        0 begin => start 1 of 1
+        100 launched 1
+        110 blind 1
+        2000 timeout
+        3100 deadline => welcome 1
+        ",
+    );
+}
+
+#[test]
 fn with_a_timer_it_counts_that_the_worker_lives_when_it_is_over() {
     play(
         TIMER,
