@@ -385,7 +385,11 @@ impl Supervisor {
         let patience = self.policy.kill_timeout.map(|span| now + span);
         for (id, worker) in &mut self.state.workers {
             let until = match worker.phase {
-                Phase::Killed => continue,
+                // What came before the stop does not spoil its status.
+                Phase::Killed => {
+                    worker.tell(SIGKILL);
+                    continue;
+                }
                 // It was told to leave before: what it was granted then still ends it.
                 Phase::Draining { until } => until.into_iter().chain(patience).min(),
                 Phase::Starting { .. } | Phase::Ready { .. } => patience,

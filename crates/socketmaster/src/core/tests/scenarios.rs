@@ -518,6 +518,23 @@ fn a_worker_that_ends_a_stop_badly_gives_its_status() {
     );
 }
 
+#[test]
+fn a_worker_of_a_failed_reload_does_not_spoil_the_status_of_a_stop() {
+    play(
+        AUTO,
+        "
+        0 begin => start 1 of 1
+        1 launched 1
+        5 ready 1 => welcome 1
+        100 reload 7 => start 2 of 2
+        60100 deadline => kill 2 NotReady, 2 failed: not ready, 7 failed in 2: not ready
+        60100 stop 15 => forward 15 to 1
+        60101 signal 2 9
+        60102 exit 1 0 => leave with 0
+        ",
+    );
+}
+
 // Crash (item 7)
 
 #[test]
