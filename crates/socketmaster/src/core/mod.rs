@@ -356,6 +356,9 @@ impl Supervisor {
     }
 
     fn stop(&mut self, now: Time, signal: i32, out: &mut Vec<Action>) {
+        if self.state.aim != Aim::Serve && self.state.workers.is_empty() {
+            return; // It was told to exit before.
+        }
         if matches!(self.state.aim, Aim::Stop(_)) {
             for (id, worker) in &mut self.state.workers {
                 if worker.phase != Phase::Killed {
@@ -382,7 +385,11 @@ impl Supervisor {
         let patience = self.policy.kill_timeout.map(|span| now + span);
         for (id, worker) in &mut self.state.workers {
             let until = match worker.phase {
-                Phase::Killed => continue,
+                // What came before the stop does not spoil its status.
+                Phase::Killed => {
+                    worker.tell(SIGKILL);
+                    continue;
+                }
                 // It was told to leave before: what it was granted then still ends it.
                 Phase::Draining { until } => until.into_iter().chain(patience).min(),
                 Phase::Starting { .. } | Phase::Ready { .. } => patience,
@@ -395,14 +402,6 @@ impl Supervisor {
     }
 
     fn expire(&mut self, now: Time, out: &mut Vec<Action>) {
-        if let Vacancy::RestartAt(at) = self.state.vacancy
-            && at <= now
-        {
-            self.state.vacancy = Vacancy::None;
-            if let Some(serving) = self.state.serving {
-                self.start(now, serving, out);
-            }
-        }
         for id in self.state.workers.keys().copied().collect::<Vec<_>>() {
             let Some(worker) = self.state.workers.get_mut(&id) else {
                 continue;
@@ -418,6 +417,15 @@ impl Supervisor {
                 } else {
                     out.push(Action::Kill(id, Why::NotGone));
                 }
+            }
+        }
+        // After the workers: a reload that got ready in this very moment spares the restart.
+        if let Vacancy::RestartAt(at) = self.state.vacancy
+            && at <= now
+        {
+            self.state.vacancy = Vacancy::None;
+            if let Some(serving) = self.state.serving {
+                self.start(now, serving, out);
             }
         }
     }

@@ -74,10 +74,10 @@ impl Worker {
     /// When it becomes ready if nothing changes.
     pub(super) fn ready_at(&self, policy: &Policy) -> Option<Time> {
         let Phase::Starting {
-            since,
             launched,
             waiting,
             blind,
+            ..
         } = self.phase
         else {
             return None;
@@ -86,7 +86,7 @@ impl Worker {
             Readiness::Timer(after) => launched.map(|at| at + after),
             Readiness::Auto { settle } => {
                 let settled = waiting.map(|at| at + settle);
-                let lived = blind.then(|| launched.unwrap_or(since) + BLIND_WAIT);
+                let lived = launched.filter(|_| blind).map(|at| at + BLIND_WAIT);
                 settled.into_iter().chain(lived).min()
             }
         }
@@ -95,14 +95,16 @@ impl Worker {
     /// When our patience with it ends.
     pub(super) fn killed_at(&self, policy: &Policy) -> Option<Time> {
         match self.phase {
-            // A timer longer than the ready timeout is what the operator asked for: the timeout then guards only the
-            // time until the program runs.
+            // Where time decides, it is asked for or all there is, be it longer than the ready timeout: that one then
+            // guards only the time until the program runs.
             Phase::Starting {
-                since, launched, ..
+                since,
+                launched,
+                blind,
+                ..
             } => {
-                let timer_runs =
-                    matches!(policy.readiness, Readiness::Timer(_)) && launched.is_some();
-                (!timer_runs).then_some(since + policy.ready_timeout)
+                let time_decides = blind || matches!(policy.readiness, Readiness::Timer(_));
+                (!(time_decides && launched.is_some())).then_some(since + policy.ready_timeout)
             }
             Phase::Draining { until } => until,
             Phase::Ready { .. } | Phase::Killed => None,

@@ -1,2 +1,2 @@
-mod histories;
 mod scenarios;
+mod script;

@@ -1,0 +1,109 @@
+//! The language of the scenarios: a script goes in, the same script with what the core really did comes out.
+
+use std::fmt::Write as _;
+use std::str::SplitWhitespace;
+
+use crate::core::{
+    Action, Ending, Event, Generation, Policy, Reason, Request, State, Supervisor, Time, Verdict,
+    WorkerId,
+};
+
+/// Plays a script and compares it, as text, with what came of it.
+pub(super) fn play(policy: Policy, script: &str) {
+    let (mut supervisor, first) = Supervisor::new(policy, Time(0));
+    let mut expected = String::new();
+    let mut actual = String::new();
+    for line in script.lines().map(str::trim).filter(|l| !l.is_empty()) {
+        let (happens, _) = line.split_once("=>").unwrap_or((line, ""));
+        let mut words = happens.split_whitespace();
+        let now = Time(number::<u64>(&mut words) * 1_000_000);
+        let did = match words.next().unwrap_or_default() {
+            "begin" => first.clone(),
+            "upgrade" => {
+                let text = serde_json::to_string(supervisor.state()).unwrap();
+                let state: State = serde_json::from_str(&text).unwrap();
+                supervisor = Supervisor::restore(policy, state);
+                Vec::new()
+            }
+            "idle" => {
+                assert_eq!(supervisor.next_deadline(), None, "{line}");
+                Vec::new()
+            }
+            "deadline" => {
+                assert_eq!(supervisor.next_deadline(), Some(now), "{line}");
+                supervisor.handle(now, Event::Timeout)
+            }
+            word => supervisor.handle(now, event(word, &mut words)),
+        };
+        assert_eq!(words.next(), None, "a word too many: {line}");
+        let normal: Vec<_> = line.split_whitespace().collect();
+        writeln!(expected, "{}", normal.join(" ")).unwrap();
+        let happened: Vec<_> = happens.split_whitespace().collect();
+        let did: Vec<_> = did.into_iter().map(told).collect();
+        let arrow = if did.is_empty() { "" } else { " => " };
+        writeln!(actual, "{}{arrow}{}", happened.join(" "), did.join(", ")).unwrap();
+    }
+    assert!(
+        expected == actual,
+        "expected:\n{expected}\nwhat it did:\n{actual}"
+    );
+}
+
+fn number<T: std::str::FromStr>(words: &mut SplitWhitespace) -> T {
+    let word = words.next().unwrap_or_default();
+    word.parse()
+        .unwrap_or_else(|_| panic!("not a number: {word:?}"))
+}
+
+fn event(word: &str, words: &mut SplitWhitespace) -> Event {
+    match word {
+        "reload" => Event::Reload(Request(number(words))),
+        "stop" => Event::Stop(number(words)),
+        "launched" => Event::Launched(WorkerId(number(words))),
+        "ready" => Event::Ready(WorkerId(number(words))),
+        "waiting" => Event::Waiting(WorkerId(number(words)), true),
+        "busy" => Event::Waiting(WorkerId(number(words)), false),
+        "blind" => Event::Blind(WorkerId(number(words))),
+        "timeout" => Event::Timeout,
+        "exit" => {
+            let id = WorkerId(number(words));
+            Event::Exited(id, Ending::Exit(number(words)))
+        }
+        "signal" => {
+            let id = WorkerId(number(words));
+            Event::Exited(id, Ending::Signal(number(words)))
+        }
+        "missing" => Event::Exited(WorkerId(number(words)), Ending::NotStarted),
+        _ => panic!("no such event: {word}"),
+    }
+}
+
+fn told(action: Action) -> String {
+    let why = |reason| match reason {
+        Reason::NotReady => "not ready".to_owned(),
+        Reason::Ended(Ending::Exit(status)) => format!("exit {status}"),
+        Reason::Ended(Ending::Signal(signal)) => format!("signal {signal}"),
+        Reason::Ended(Ending::NotStarted) => "missing".to_owned(),
+    };
+    match action {
+        Action::Start(WorkerId(id), Generation(generation)) => {
+            format!("start {id} of {generation}")
+        }
+        Action::Welcome(WorkerId(id)) => format!("welcome {id}"),
+        Action::Drain(WorkerId(id)) => format!("drain {id}"),
+        Action::Forward(WorkerId(id), signal) => format!("forward {signal} to {id}"),
+        Action::Kill(WorkerId(id), why) => format!("kill {id} {why:?}"),
+        Action::Failed(WorkerId(id), _, reason) => format!("{id} failed: {}", why(reason)),
+        Action::Verdict(Request(request), verdict) => match verdict {
+            Verdict::Done(Generation(generation)) => format!("{request} done by {generation}"),
+            Verdict::Failed(Generation(generation), reason) => {
+                format!("{request} failed in {generation}: {}", why(reason))
+            }
+            Verdict::Superseded => format!("{request} superseded"),
+        },
+        Action::Restart(Generation(generation), delay) => {
+            format!("restart {generation} in {}", delay.as_millis())
+        }
+        Action::Exit(status) => format!("leave with {status}"),
+    }
+}
