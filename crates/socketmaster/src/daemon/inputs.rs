@@ -21,6 +21,8 @@ pub enum Input {
     LogRoom,
     /// It is time to try another forwarder.
     LogRestart,
+    /// The new program has not answered in time.
+    PreflightLate,
     /// These listeners no longer listen.
     ListenersDown(Vec<usize>),
 }

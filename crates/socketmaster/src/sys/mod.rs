@@ -6,6 +6,7 @@
 
 pub mod clock;
 pub mod fds;
+pub mod handover;
 pub mod localtime;
 pub mod memory;
 pub mod process;

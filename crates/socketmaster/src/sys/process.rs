@@ -102,19 +102,14 @@ pub fn ended() -> io::Result<Option<(i32, End)>> {
 
 /// Reaps a child that has ended. Its pid may mean somebody else from now on.
 pub fn reap(pid: i32) {
-    let Ok(id) = libc::id_t::try_from(pid) else {
-        return;
-    };
+    wait(pid, libc::WNOHANG);
+}
+
+fn wait(pid: i32, options: i32) {
+    let Ok(id) = libc::id_t::try_from(pid) else { return };
     let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
     // SAFETY: waitid writes the siginfo it is given. That the child is gone already is the only possible failure.
-    unsafe {
-        libc::waitid(
-            libc::P_PID,
-            id,
-            info.as_mut_ptr(),
-            libc::WEXITED | libc::WNOHANG,
-        )
-    };
+    unsafe { libc::waitid(libc::P_PID, id, info.as_mut_ptr(), libc::WEXITED | options) };
 }
 
 // rustix does not tell the pid, nix fails for a child that died of a realtime signal: hence the call itself.

@@ -1,0 +1,241 @@
+//! Starting a worker: from what the operator asked for to a launcher that is about to become the program.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{self, Command, Stdio};
+use std::sync::Arc;
+
+use super::command::{self, LookupError};
+use super::inputs::{Input, Inputs, Task};
+use super::listeners::Listener;
+use super::log::Log;
+use super::notify::NotifySocket;
+use super::rundir::RunDir;
+use crate::config::{Config, Orphans};
+use crate::core::{Generation, Time, WorkerId};
+use crate::launcher;
+use crate::sys::process::Child;
+use crate::sys::user::Account;
+use crate::sys::waiting::Watcher;
+use crate::sys::watched::Watched;
+use crate::sys::{clock, scm};
+use crate::wire::environment;
+use crate::wire::launch::{LaunchError, Setup, UserIds};
+
+/// What every start needs and no reload changes.
+#[derive(Debug)]
+pub struct Recipe {
+    /// What the operator asked for.
+    pub config: Config,
+    /// Where the worker starts, by name; resolved by its launcher.
+    pub directory: PathBuf,
+    /// The user that it becomes.
+    pub account: Option<(String, Account)>,
+    /// The limit of open descriptors that we were given, if we raised it.
+    pub descriptors: Option<u64>,
+}
+
+/// One worker as the daemon holds it, from its start until it is reaped.
+#[derive(Debug)]
+pub struct Worker {
+    /// Its generation.
+    pub generation: Generation,
+    /// Its process.
+    pub child: Child,
+    /// When it was started.
+    pub since: Time,
+    /// Where it may say `READY=1`.
+    pub notify: Option<NotifySocket>,
+    /// The launcher's socket, until the program runs.
+    pub launch: Option<Arc<OwnedFd>>,
+    /// Why the program could not be executed.
+    pub error: Option<LaunchError>,
+    /// What has been seen of it while it is starting.
+    pub sight: Watching,
+    /// What listens to it.
+    pub tasks: Vec<Task>,
+}
+
+/// The state of watching a worker start.
+#[derive(Debug)]
+pub struct Watching {
+    /// Looks at its process tree.
+    pub watcher: Watcher,
+    /// Whether the last look saw it waiting.
+    pub waiting: bool,
+    /// Whether it is known that nothing can be seen.
+    pub blind: bool,
+}
+
+impl Watching {
+    /// Nothing has been seen yet.
+    #[must_use]
+    pub fn new(pid: i32) -> Self {
+        Self { watcher: Watcher::new(pid), waiting: false, blind: false }
+    }
+}
+
+/// Why a worker could not even be begun.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// There is no such program.
+    #[error("Could not find executable {0}")]
+    Lookup(#[from] LookupError),
+    /// Out of processes, descriptors or memory.
+    #[error("Could not start process: {0}")]
+    System(#[from] io::Error),
+}
+
+impl Recipe {
+    /// The program as it is found now, looked up by its name.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn program(&self) -> Result<PathBuf, LookupError> {
+        command::look_up(&self.config.command, &self.directory)
+    }
+
+    /// Starts a worker. What becomes of it is reported to `inputs`.
+    ///
+    /// # Errors
+    /// See [`StartError`]; nothing is left of the try.
+    pub fn start(
+        &self,
+        id: WorkerId,
+        generation: Generation,
+        listeners: &[Listener],
+        rundir: Option<&RunDir>,
+        log: &mut Log,
+        inputs: &Inputs,
+    ) -> Result<Worker, StartError> {
+        let program = self.program()?;
+        let args = &self.config.args;
+        log.say(format!("Starting {}", command::shown(&program, args)));
+        let notify = rundir.map(|dir| NotifySocket::bind(dir.path(), id)).transpose()?;
+        let pipes = log.pipes()?;
+        let (stdout, stderr) = pipes.writers()?;
+        let (ours, theirs) = scm::pair()?;
+        let since = Time(clock::monotonic_nanos());
+        // This very image, not what stands at its path by now: that may be another version, or broken.
+        let child = Command::new("/proc/self/exe")
+            .arg0(launcher::NAME)
+            .arg(self.setup(listeners.len()))
+            .args([self.directory.as_os_str(), program.as_os_str(), program.as_os_str()])
+            .args(args)
+            .env_clear()
+            .envs(self.environment(generation, listeners, notify.as_ref()))
+            .stdin(Stdio::from(theirs))
+            .stdout(stdout)
+            .stderr(stderr)
+            .process_group(0)
+            .spawn()?;
+        let child = Child::new(child.id().cast_signed())?;
+        // If the launcher has died meanwhile, its end says so.
+        let _ = hand_over(ours.as_fd(), listeners);
+        log.read(pipes, child.pid(), generation.0, SLOT);
+        let sight = Watching::new(child.pid());
+        let launch = Some(Arc::new(ours));
+        let mut worker = Worker {
+            generation,
+            child,
+            since,
+            notify,
+            launch,
+            error: None,
+            sight,
+            tasks: Vec::new(),
+        };
+        worker.listen(id, self.uid(), inputs)?;
+        Ok(worker)
+    }
+
+    fn uid(&self) -> Option<u32> {
+        self.account.as_ref().map(|(_, account)| account.uid)
+    }
+
+    fn setup(&self, listeners: usize) -> String {
+        let user = self.account.as_ref().map(|(login, account)| UserIds {
+            login: login.clone(),
+            uid: account.uid,
+            gid: account.gid,
+        });
+        let pid = process::id().cast_signed();
+        let death =
+            (self.config.orphans == Orphans::Kill).then_some((self.config.stop_signal, pid));
+        let setup = Setup { listeners, user, descriptors: self.descriptors, death };
+        // Plain fields cannot fail to be written; an empty text would be refused by the launcher.
+        serde_json::to_string(&setup).unwrap_or_default()
+    }
+
+    fn environment(
+        &self,
+        generation: Generation,
+        listeners: &[Listener],
+        notify: Option<&NotifySocket>,
+    ) -> impl Iterator<Item = (OsString, OsString)> {
+        let names: Vec<String> = listeners.iter().map(Listener::name).collect();
+        let worker = environment::Worker {
+            generation: generation.0,
+            slot: SLOT,
+            names: &names,
+            notify_socket: notify.map(NotifySocket::path),
+            user: self.account.as_ref().map(|(login, account)| (&**login, Path::new(&account.home))),
+        };
+        environment::build(std::env::vars_os(), launcher::FIRST_LISTENER, &worker).into_iter()
+    }
+
+    /// Listens to a worker that was started before an upgrade.
+    ///
+    /// # Errors
+    /// Out of descriptors.
+    pub fn resume(&self, worker: &mut Worker, id: WorkerId, inputs: &Inputs) -> io::Result<()> {
+        worker.listen(id, self.uid(), inputs)
+    }
+}
+
+impl Worker {
+    fn listen(&mut self, id: WorkerId, uid: Option<u32>, inputs: &Inputs) -> io::Result<()> {
+        if let Some(socket) = &self.launch {
+            let socket = Watched::for_input(Arc::clone(socket))?;
+            let inputs = inputs.clone();
+            self.tasks.push(Task::spawn(async move {
+                let answer = answer(&socket).await;
+                let _ = inputs.send(Input::Launched(id, answer));
+            }));
+        }
+        if let Some(notify) = &self.notify {
+            let inputs = inputs.clone();
+            let pass_on = move |ready| !ready || inputs.send(Input::Ready(id)).is_ok();
+            let socket = Arc::clone(notify.socket());
+            self.tasks.push(Task::spawn(NotifySocket::listen(socket, uid, move |notice| {
+                pass_on(notice.ready)
+            })));
+        }
+        Ok(())
+    }
+}
+
+/// There is one worker in a generation, so far.
+const SLOT: u32 = 0;
+
+/// Sends the listeners and then our standard input.
+fn hand_over(socket: BorrowedFd<'_>, listeners: &[Listener]) -> io::Result<()> {
+    let stdin = io::stdin();
+    let fds: Vec<_> = listeners.iter().map(Listener::fd).chain([stdin.as_fd()]).collect();
+    fds.chunks(scm::MAX_FDS).try_for_each(|some| scm::send(socket, b"+", some))
+}
+
+/// The launcher's error, or its end without one, which is the program's beginning.
+async fn answer(socket: &Watched) -> Result<(), LaunchError> {
+    let mut buffer = vec![0; 16 * 1024];
+    match socket.read(|fd| scm::receive(fd, &mut buffer)).await {
+        Ok((length, _)) if length > 0 => match serde_json::from_slice(&buffer[..length]) {
+            Ok(error) => Err(error),
+            Err(_) => Ok(()),
+        },
+        _ => Ok(()),
+    }
+}
