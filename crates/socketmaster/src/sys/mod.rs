@@ -4,4 +4,9 @@
 #![allow(unsafe_code)]
 #![allow(clippy::disallowed_methods)]
 
+pub mod hangup;
+pub mod holder;
+pub mod names;
 pub mod scm;
+pub mod socket;
+pub mod socket_path;

@@ -1,3 +1,4 @@
 //! Bytes ↔ values. Nothing here opens, sends or waits.
 
+pub mod held;
 pub mod uri;
