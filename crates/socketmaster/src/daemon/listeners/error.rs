@@ -96,6 +96,12 @@ pub enum Reason {
     #[error("there is no group {0} (group=)")]
     NoSuchGroup(String),
 
+    /// The socket file can't be given away.
+    #[error(
+        "{0}; only root may give the socket to another owner (owner=) or to a group it is not in (group=)"
+    )]
+    Ownership(io::Error),
+
     /// The descriptor of an `fd://` is not open.
     #[error(
         "descriptor {0} is not open: it must be inherited, for example from the parent shell or from systemd"

@@ -124,7 +124,19 @@ fn unix_path(uri: &ListenUri, path: &Path) -> Result<(OwnedFd, PathIdentity), Re
         Occupant::NotASocket => return Err(Reason::NotASocket(path.into())),
     }
     let socket = socket::unix()?;
-    let (device, inode) = socket_path::bind(socket.as_fd(), path, permissions)?;
+    let (device, inode) =
+        socket_path::bind(socket.as_fd(), path, permissions).map_err(|error| {
+            match error.raw_os_error() {
+                Some(libc::EACCES | libc::EROFS) => Reason::Directory {
+                    directory: directory.into(),
+                    error,
+                },
+                Some(libc::EPERM) if uri.owner.is_some() || uri.group.is_some() => {
+                    Reason::Ownership(error)
+                }
+                _ => Reason::System(error),
+            }
+        })?;
     socket::listen(socket.as_fd(), uri.backlog).inspect_err(|_| drop(socket_path::unlink(path)))?;
     Ok((socket, PathIdentity { device, inode }))
 }

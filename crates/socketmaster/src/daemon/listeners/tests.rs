@@ -357,6 +357,64 @@ fn unusable_paths_say_why() {
 }
 
 #[test]
+fn missing_rights_are_explained() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not tested: only root can make a directory of somebody else's");
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("app.sock");
+    let given_away = ListenUri {
+        owner: Some("root".into()),
+        ..unix(&path)
+    };
+    // The ids of a thread are its own, below the C library.
+    let open_as_nobody = |uri: &ListenUri| {
+        std::thread::scope(|scope| {
+            let nobody = rustix::process::Uid::from_raw(65534);
+            let thread = scope.spawn(move || {
+                rustix::thread::set_thread_res_uid(nobody, nobody, nobody).unwrap();
+                open(uri)
+            });
+            thread.join().unwrap()
+        })
+    };
+    let allow = |mode| {
+        std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(mode)).unwrap()
+    };
+
+    for mode in [0o700, 0o755] {
+        allow(mode);
+        let text = open_as_nobody(&unix(&path)).unwrap_err().to_string();
+        assert!(
+            text.contains("can't be used: Permission denied"),
+            "{mode:o}: {text}"
+        );
+    }
+    allow(0o777);
+    let text = open_as_nobody(&given_away).unwrap_err().to_string();
+    assert!(
+        text.contains("only root may give the socket to another owner"),
+        "{text}"
+    );
+    assert!(!path.exists());
+    // Writable, but not readable: no lock can be had, and the listener opens all the same.
+    allow(0o733);
+    open_as_nobody(&unix(&path)).unwrap();
+}
+
+#[test]
+fn a_locked_directory_is_not_waited_for_for_ever() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("app.sock");
+    let lock = socket_path::lock_directory(directory.path()).unwrap();
+    let text = error(&unix(&path));
+    assert!(text.contains("has held a lock on the directory"), "{text}");
+    drop(lock);
+    open(&unix(&path)).unwrap();
+}
+
+#[test]
 fn mode_owner_and_group_are_set() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("app.sock");
