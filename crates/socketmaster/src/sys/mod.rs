@@ -7,10 +7,15 @@
 pub mod clock;
 pub mod fds;
 pub mod handover;
+pub mod hangup;
+pub mod holder;
 pub mod localtime;
 pub mod memory;
+pub mod names;
 pub mod process;
 pub mod scm;
 pub mod signals;
+pub mod socket;
+pub mod socket_path;
 pub mod user;
 pub mod watched;

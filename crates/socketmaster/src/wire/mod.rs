@@ -2,6 +2,7 @@
 
 pub mod environment;
 pub mod forward;
+pub mod held;
 pub mod launch;
 pub mod line;
 pub mod notify;

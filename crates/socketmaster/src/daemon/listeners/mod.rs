@@ -1,0 +1,195 @@
+//! The listeners: sockets that the supervisor holds from its start to its end, whatever the workers do to them.
+//!
+//! One socket per listener, shared with the workers by description: its queue lives as long as one holder does, so
+//! nothing that waits in it is lost when a worker ends. The price is that a worker can change the socket for all:
+//!
+//! | a worker calls | all holders see | the supervisor's answer |
+//! | --- | --- | --- |
+//! | `listen(fd, 5)` | a backlog of 5 | [`Listener::restore_backlog`] when a worker is ready |
+//! | `shutdown(fd)` | clients are refused | a [`HangupWatch`](crate::sys::hangup::HangupWatch) tells, then [`Listener::restore_backlog`] revives TCP; a unix path takes [`Listener::reopen`] and new workers |
+//! | `fcntl(fd, F_SETFL, …)` | blocking or not | [`Listener::is_nonblocking`] before each start |
+
+mod error;
+mod open;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+pub use error::{OpenError, Reason};
+
+use crate::sys::socket::{self, Local};
+use crate::sys::socket_path;
+use crate::wire::held::{HeldListener, PathIdentity};
+use crate::wire::uri::{Address, ListenUri};
+
+/// A listening socket that the supervisor holds.
+#[derive(Debug)]
+pub struct Listener {
+    uri: ListenUri,
+    socket: OwnedFd,
+    inode: u64,
+    local: Local,
+    path: Option<PathIdentity>,
+}
+
+/// Opens all listeners or none: after an error nothing is left open, and no socket file is left behind.
+///
+/// May block: host names are looked up, and a locked directory is waited for (2 s at most).
+///
+/// # Errors
+/// The first listener that can't be opened, and why.
+pub fn open_all(uris: &[ListenUri]) -> Result<Vec<Listener>, OpenError> {
+    let mut opened = Vec::with_capacity(uris.len());
+    for uri in uris {
+        match open::open(uri) {
+            Ok(listener) => opened.push(listener),
+            Err(reason) => {
+                opened.iter().for_each(Listener::remove_path);
+                return Err(OpenError {
+                    uri: uri.text.clone(),
+                    reason,
+                });
+            }
+        }
+    }
+    Ok(opened)
+}
+
+impl Listener {
+    fn new(uri: &ListenUri, socket: OwnedFd, path: Option<PathIdentity>) -> io::Result<Self> {
+        Ok(Self {
+            uri: uri.clone(),
+            inode: socket::inode(socket.as_fd())?,
+            local: socket::local(socket.as_fd())?,
+            socket,
+            path,
+        })
+    }
+
+    /// What was asked for.
+    pub fn uri(&self) -> &ListenUri {
+        &self.uri
+    }
+
+    /// The socket: blocking when opened, close-on-exec.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// The socket's inode, by which /proc shows who else has it.
+    pub fn inode(&self) -> u64 {
+        self.inode
+    }
+
+    /// The name given with `NAME=`, else empty.
+    pub fn name(&self) -> String {
+        self.uri.name.clone().unwrap_or_default()
+    }
+
+    /// What it really listens on, as a listen URI: the real port where 0 was asked for, the address of an `fd://`.
+    pub fn actual(&self) -> String {
+        match &self.local {
+            Local::Tcp { address, v6only } => {
+                // A wildcard without a family would be dual-stack.
+                let scheme = match (address.ip().is_unspecified(), address.is_ipv4(), v6only) {
+                    (true, true, _) => "tcp4",
+                    (true, false, true) => "tcp6",
+                    _ => "tcp",
+                };
+                format!("{scheme}://{address}")
+            }
+            Local::Path(path) => format!("unix://{}", path.display()),
+            Local::Abstract(name) => format!("unix://@{}", String::from_utf8_lossy(name)),
+            Local::Other => self.uri.text.clone(),
+        }
+    }
+
+    /// Makes it listen with our backlog again, after a worker shrank the backlog or shut the socket down. On the
+    /// same port always, even if the kernel had chosen it.
+    ///
+    /// # Errors
+    /// `ESHUTDOWN` for a unix socket that a worker shut down: only [`Listener::reopen`] helps. `EADDRINUSE` if
+    /// another program took the port in the meantime. Else what listen(2) says.
+    pub fn restore_backlog(&self) -> io::Result<()> {
+        let local = match self.local {
+            Local::Tcp { address, .. } => Some(address),
+            _ => None,
+        };
+        socket::listen_again(self.fd(), local, self.uri.backlog)
+    }
+
+    /// Puts a new socket in the place of a unix socket that a worker shut down. The kernel never revives those, and
+    /// the workers have the dead one: they must be replaced for the service to go on. Stop watching the old socket
+    /// first, then watch the new one.
+    ///
+    /// # Errors
+    /// [`Reason::Dead`] for anything but a unix path: an abstract name stays busy while a worker has the dead socket.
+    /// Else as [`open_all`].
+    pub fn reopen(&mut self) -> Result<(), OpenError> {
+        let result = match self.uri.address {
+            Address::UnixPath(_) => open::open(&self.uri),
+            _ => Err(Reason::Dead),
+        };
+        *self = result.map_err(|reason| OpenError {
+            uri: self.uri.text.clone(),
+            reason,
+        })?;
+        Ok(())
+    }
+
+    /// Whether somebody made the socket non-blocking, for all its holders.
+    ///
+    /// # Errors
+    /// What fcntl(2) says.
+    pub fn is_nonblocking(&self) -> io::Result<bool> {
+        socket::is_nonblocking(self.fd())
+    }
+
+    /// Makes the socket blocking for all its holders: only while no worker lives, since an event loop that is served
+    /// a blocking socket hangs in accept(2).
+    ///
+    /// # Errors
+    /// What fcntl(2) says.
+    pub fn set_blocking(&self) -> io::Result<()> {
+        socket::set_blocking(self.fd())
+    }
+
+    /// Removes our socket file at the very end, if the file at the path is still ours. Does nothing for all other
+    /// listeners.
+    pub fn remove_path(&self) {
+        let (Address::UnixPath(path), Some(ours)) = (&self.uri.address, self.path) else {
+            return;
+        };
+        // While we listen nobody takes the path by the rules, so there is no lock between the look and the unlink.
+        if identity(path).is_ok_and(|now| now == ours) {
+            // Nothing is to be done about a directory that went read-only; the next start replaces the stale file.
+            let _ = socket_path::unlink(path);
+        }
+    }
+
+    /// What the next image of the supervisor needs to know, beside the descriptor under the same number.
+    pub fn to_held(&self) -> HeldListener {
+        HeldListener {
+            fd: self.socket.as_raw_fd(),
+            uri: self.uri.text.clone(),
+            path: self.path,
+        }
+    }
+
+    /// Takes a listener over from the previous image, and makes the descriptor close-on-exec again.
+    ///
+    /// # Errors
+    /// `ENOTSOCK` if `fd` is no socket, else what fcntl(2) says.
+    pub fn from_held(uri: &ListenUri, held: &HeldListener, fd: OwnedFd) -> io::Result<Self> {
+        socket::set_cloexec(fd.as_fd())?;
+        Self::new(uri, fd, held.path)
+    }
+}
+
+fn identity(path: &Path) -> io::Result<PathIdentity> {
+    let (device, inode) = socket_path::identity(path)?;
+    Ok(PathIdentity { device, inode })
+}

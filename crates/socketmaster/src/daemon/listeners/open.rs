@@ -1,0 +1,182 @@
+//! From a listen URI to a socket that listens.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use super::{Listener, Reason};
+use crate::sys::socket::{self, Kind};
+use crate::sys::socket_path::{self, Occupant, Permissions};
+use crate::sys::{holder, names};
+use crate::wire::held::PathIdentity;
+use crate::wire::uri::{Address, Family, ListenUri};
+
+pub(super) fn open(uri: &ListenUri) -> Result<Listener, Reason> {
+    let (socket, path) = match &uri.address {
+        Address::Tcp { family, host, port } => (tcp(*family, host, *port, uri.backlog)?, None),
+        Address::UnixPath(path) => {
+            let (socket, identity) = unix_path(uri, path)?;
+            (socket, Some(identity))
+        }
+        Address::UnixAbstract(name) => (unix_abstract(name, uri.backlog)?, None),
+        Address::Fd(number) => (inherited(*number, uri.backlog)?, None),
+    };
+    Ok(Listener::new(uri, socket, path)?)
+}
+
+fn tcp(family: Family, host: &str, port: u16, backlog: i32) -> Result<OwnedFd, Reason> {
+    let (ip, v6only) = resolve(family, host)?;
+    let dual_stack = ip.is_unspecified() && ip.is_ipv6() && !v6only;
+    match listen_tcp(SocketAddr::new(ip, port), v6only, backlog) {
+        // Without IPv6 in the kernel every address means every IPv4 address.
+        Err(error) if dual_stack && is(&error, &[libc::EAFNOSUPPORT, libc::EADDRNOTAVAIL]) => {
+            let ip = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+            listen_tcp(SocketAddr::new(ip, port), false, backlog).map_err(|error| (error, ip))
+        }
+        result => result.map_err(|error| (error, ip)),
+    }
+    .map_err(|(error, ip)| match error.raw_os_error() {
+        Some(libc::EADDRINUSE) => Reason::Busy {
+            error,
+            holders: holder::of_tcp(SocketAddr::new(ip, port), v6only),
+        },
+        Some(libc::EACCES) if port < 1024 => Reason::Privileged(error),
+        Some(libc::EADDRNOTAVAIL) => Reason::NotHere { error, address: ip },
+        _ => Reason::System(error),
+    })
+}
+
+fn listen_tcp(address: SocketAddr, v6only: bool, backlog: i32) -> io::Result<OwnedFd> {
+    let socket = socket::bind_tcp(address, v6only)?;
+    socket::listen(socket.as_fd(), backlog)?;
+    Ok(socket)
+}
+
+fn is(error: &io::Error, numbers: &[i32]) -> bool {
+    error
+        .raw_os_error()
+        .is_some_and(|number| numbers.contains(&number))
+}
+
+/// The address for a host and whether IPv4 is kept out, exactly as Go's net.Listen has it: an empty host or either
+/// wildcard is one dual-stack IPv6 socket unless a family is forced, and of a name's addresses IPv4 comes first.
+fn resolve(family: Family, host: &str) -> Result<(IpAddr, bool), Reason> {
+    let v4 = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    let v6 = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+    if host.is_empty() {
+        return Ok(if family == Family::V4 {
+            (v4, false)
+        } else {
+            (v6, family == Family::V6)
+        });
+    }
+    let found = (host, 0)
+        .to_socket_addrs()
+        .map_err(|error| Reason::Lookup {
+            host: host.into(),
+            error,
+        })?;
+    let found: Vec<_> = found.map(|address| address.ip().to_canonical()).collect();
+    let first = |is_family: fn(&IpAddr) -> bool| found.iter().copied().find(is_family);
+    let lacks = |family| Reason::NoSuitableAddress {
+        host: host.into(),
+        family,
+    };
+    match family {
+        Family::Any => match first(IpAddr::is_ipv4).or_else(|| first(IpAddr::is_ipv6)) {
+            Some(ip) if ip.is_unspecified() => Ok((v6, false)),
+            Some(ip) => Ok((ip, false)),
+            None => Err(lacks("IPv4 or IPv6")),
+        },
+        // `tcp4://[::]` is every IPv4 address; `tcp6://0.0.0.0` is nothing.
+        Family::V4 if found == [v6] => Ok((v4, false)),
+        Family::V4 => first(IpAddr::is_ipv4)
+            .map(|ip| (ip, false))
+            .ok_or_else(|| lacks("IPv4")),
+        Family::V6 => first(IpAddr::is_ipv6)
+            .map(|ip| (ip, true))
+            .ok_or_else(|| lacks("IPv6")),
+    }
+}
+
+fn unix_path(uri: &ListenUri, path: &Path) -> Result<(OwnedFd, PathIdentity), Reason> {
+    let permissions = permissions(uri)?;
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    // Held until we listen: till then our own file looks stale to others.
+    let _lock = socket_path::lock_directory(directory).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => Reason::Locked(directory.into()),
+        _ => Reason::Directory {
+            directory: directory.into(),
+            error,
+        },
+    })?;
+    match socket_path::occupant(path)? {
+        Occupant::Nobody => {}
+        Occupant::StaleSocket => socket_path::unlink(path)?,
+        Occupant::LiveSocket => {
+            let error = io::Error::from_raw_os_error(libc::EADDRINUSE);
+            return Err(Reason::Busy {
+                error,
+                holders: holder::of_unix_path(path),
+            });
+        }
+        Occupant::NotASocket => return Err(Reason::NotASocket(path.into())),
+    }
+    let socket = socket::unix()?;
+    let (device, inode) =
+        socket_path::bind(socket.as_fd(), path, permissions).map_err(|error| {
+            match error.raw_os_error() {
+                Some(libc::EACCES | libc::EROFS) => Reason::Directory {
+                    directory: directory.into(),
+                    error,
+                },
+                Some(libc::EPERM) if uri.owner.is_some() || uri.group.is_some() => {
+                    Reason::Ownership(error)
+                }
+                _ => Reason::System(error),
+            }
+        })?;
+    socket::listen(socket.as_fd(), uri.backlog).inspect_err(|_| drop(socket_path::unlink(path)))?;
+    Ok((socket, PathIdentity { device, inode }))
+}
+
+fn permissions(uri: &ListenUri) -> Result<Permissions, Reason> {
+    let uid = match &uri.owner {
+        Some(login) => Some(names::uid(login)?.ok_or_else(|| Reason::NoSuchUser(login.clone()))?),
+        None => None,
+    };
+    let gid = match &uri.group {
+        Some(name) => Some(names::gid(name)?.ok_or_else(|| Reason::NoSuchGroup(name.clone()))?),
+        None => None,
+    };
+    Ok(Permissions {
+        mode: uri.mode,
+        uid,
+        gid,
+    })
+}
+
+fn unix_abstract(name: &[u8], backlog: i32) -> Result<OwnedFd, Reason> {
+    let socket = socket::bind_abstract(name).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => Reason::Busy {
+            error,
+            holders: holder::of_unix_abstract(name),
+        },
+        _ => Reason::System(error),
+    })?;
+    socket::listen(socket.as_fd(), backlog)?;
+    Ok(socket)
+}
+
+fn inherited(number: i32, backlog: i32) -> Result<OwnedFd, Reason> {
+    let socket = socket::adopt(number).map_err(|error| match error.raw_os_error() {
+        Some(libc::EBADF) => Reason::NotOpen(number),
+        _ => Reason::System(error),
+    })?;
+    match socket::kind(socket.as_fd())? {
+        Kind::Listening | Kind::Bound => socket::listen(socket.as_fd(), backlog)?,
+        kind => return Err(Reason::NotListening { number, kind }),
+    }
+    Ok(socket)
+}

@@ -1,0 +1,308 @@
+//! Stream sockets that listen: make, bind, listen, look at (socket(7), ip(7), ipv6(7), unix(7)).
+//!
+//! All of them are close-on-exec and blocking: `O_NONBLOCK` belongs to the open file description, so whoever shares
+//! the socket shares the flag (fcntl(2)).
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+
+use rustix::event::{PollFd, PollFlags};
+use rustix::fs::{FileType, OFlags};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
+
+/// A TCP socket bound to `address`, not yet listening. With `v6only` an IPv6 socket takes no IPv4 connections; the
+/// option is always set, so the sysctl `net.ipv6.bindv6only` changes nothing. `SO_REUSEADDR` is on: connections in
+/// TIME_WAIT don't keep the port busy, a listening socket still does.
+///
+/// # Errors
+/// What socket(2), setsockopt(2) or bind(2) says.
+pub fn bind_tcp(address: SocketAddr, v6only: bool) -> io::Result<OwnedFd> {
+    let family = if address.is_ipv4() {
+        AddressFamily::INET
+    } else {
+        AddressFamily::INET6
+    };
+    let socket = stream(family)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    if address.is_ipv6() {
+        sockopt::set_ipv6_v6only(&socket, v6only)?;
+    }
+    rustix::net::bind(&socket, &address)?;
+    Ok(socket)
+}
+
+/// A unix stream socket without an address.
+///
+/// # Errors
+/// What socket(2) says: out of descriptors, mostly.
+pub fn unix() -> io::Result<OwnedFd> {
+    stream(AddressFamily::UNIX)
+}
+
+/// A unix stream socket bound to an abstract name, given without the leading zero byte.
+///
+/// # Errors
+/// What socket(2) or bind(2) says; `ENAMETOOLONG` above 107 bytes.
+pub fn bind_abstract(name: &[u8]) -> io::Result<OwnedFd> {
+    let socket = unix()?;
+    rustix::net::bind(&socket, &SocketAddrUnix::new_abstract_name(name)?)?;
+    Ok(socket)
+}
+
+fn stream(family: AddressFamily) -> io::Result<OwnedFd> {
+    Ok(rustix::net::socket_with(
+        family,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )?)
+}
+
+/// listen(2), which may also be called again to change the backlog. The kernel caps it at `net.core.somaxconn`.
+///
+/// # Errors
+/// What listen(2) says.
+pub fn listen(socket: BorrowedFd<'_>, backlog: i32) -> io::Result<()> {
+    Ok(rustix::net::listen(socket, backlog)?)
+}
+
+/// Makes a socket listen as it did before, whatever another holder did to it: a smaller backlog grows again, a TCP
+/// socket that was `shutdown()` is revived.
+///
+/// A TCP socket that was bound to port 0 gives its port back at a `shutdown()`, and a mere listen() would move it to
+/// another one (Linux, `tcp_set_state`); so a socket that has stopped listening is first bound to `local` again.
+/// Where the port was never given back the kernel answers that with EINVAL, which is as good.
+///
+/// # Errors
+/// `ESHUTDOWN` for a unix socket that was `shutdown()`: the kernel never takes that back (`unix_listen`). `EADDRINUSE`
+/// if somebody took the port meanwhile. Else what bind(2) or listen(2) says.
+pub fn listen_again(
+    socket: BorrowedFd<'_>,
+    local: Option<SocketAddr>,
+    backlog: i32,
+) -> io::Result<()> {
+    if let Some(local) = local
+        && !is_listening(socket)?
+    {
+        match rustix::net::bind(socket, &local) {
+            Ok(()) | Err(rustix::io::Errno::INVAL) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    listen(socket, backlog)?;
+    if is_shut_down(socket)? {
+        return Err(rustix::io::Errno::SHUTDOWN.into());
+    }
+    Ok(())
+}
+
+/// Whether a listening socket hangs up: nobody can connect to it any more.
+fn is_shut_down(socket: BorrowedFd<'_>) -> io::Result<bool> {
+    let now = rustix::event::Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    let mut poll = [PollFd::from_borrowed_fd(socket, PollFlags::RDHUP)];
+    rustix::event::poll(&mut poll, Some(&now))?;
+    Ok(poll[0]
+        .revents()
+        .intersects(PollFlags::HUP | PollFlags::RDHUP))
+}
+
+/// Whether the socket accepts connections (`SO_ACCEPTCONN`).
+///
+/// # Errors
+/// `ENOTSOCK` if it is none.
+pub fn is_listening(socket: BorrowedFd<'_>) -> io::Result<bool> {
+    Ok(sockopt::socket_acceptconn(socket)?)
+}
+
+/// Whether `O_NONBLOCK` is set on the description.
+///
+/// # Errors
+/// What fcntl(2) says.
+pub fn is_nonblocking(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    Ok(rustix::fs::fcntl_getfl(fd)?.contains(OFlags::NONBLOCK))
+}
+
+/// Clears `O_NONBLOCK` on the description, for every process that shares it.
+///
+/// # Errors
+/// What fcntl(2) says.
+pub fn set_blocking(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let flags = rustix::fs::fcntl_getfl(fd)?;
+    Ok(rustix::fs::fcntl_setfl(fd, flags - OFlags::NONBLOCK)?)
+}
+
+/// Sets close-on-exec on this descriptor.
+///
+/// # Errors
+/// What fcntl(2) says.
+pub fn set_cloexec(fd: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::CLOEXEC)?)
+}
+
+/// The inode of the socket, as /proc shows it in `socket:[N]` and in its tables.
+///
+/// # Errors
+/// What fstat(2) says.
+pub fn inode(socket: BorrowedFd<'_>) -> io::Result<u64> {
+    Ok(rustix::fs::fstat(socket)?.st_ino)
+}
+
+/// Where a socket is bound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Local {
+    /// A TCP address.
+    Tcp {
+        /// Address and real port.
+        address: SocketAddr,
+        /// Whether an IPv6 socket refuses IPv4.
+        v6only: bool,
+    },
+    /// The path of a unix socket as it was given to bind(2).
+    Path(PathBuf),
+    /// The abstract name of a unix socket, without the leading zero byte.
+    Abstract(Vec<u8>),
+    /// Nowhere, or in an address family that this module doesn't know.
+    Other,
+}
+
+/// Asks where a socket is bound (getsockname(2)).
+///
+/// # Errors
+/// What getsockname(2) says.
+pub fn local(socket: BorrowedFd<'_>) -> io::Result<Local> {
+    let any = rustix::net::getsockname(socket)?;
+    let family = any.address_family();
+    Ok(match family {
+        AddressFamily::INET | AddressFamily::INET6 => Local::Tcp {
+            address: SocketAddr::try_from(any)?,
+            v6only: family == AddressFamily::INET6 && sockopt::ipv6_v6only(socket)?,
+        },
+        AddressFamily::UNIX => unix_local(socket)?,
+        _ => Local::Other,
+    })
+}
+
+fn unix_local(socket: BorrowedFd<'_>) -> io::Result<Local> {
+    // The standard library's reading also copes with no address at all and with a path of all 108 bytes.
+    let address = UnixListener::from(socket.try_clone_to_owned()?).local_addr()?;
+    Ok(match (address.as_pathname(), address.as_abstract_name()) {
+        (Some(path), _) => Local::Path(path.into()),
+        (None, Some(name)) => Local::Abstract(name.to_vec()),
+        (None, None) => Local::Other,
+    })
+}
+
+/// A close-on-exec descriptor of our own for what the inherited descriptor `number` refers to. The number itself
+/// becomes close-on-exec too and stays open: closing it could pull it from under another owner.
+///
+/// # Errors
+/// `EBADF` if it is not open.
+pub fn adopt(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: fcntl with these commands and an integer argument touches no memory; a number that is not open is EBADF.
+    let copy = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) };
+    if copy < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just made this descriptor for us, so nobody else owns it.
+    let copy = unsafe { OwnedFd::from_raw_fd(copy) };
+    // SAFETY: as above; 0 to 2 stay, because every program expects to inherit them.
+    if number > 2 && unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(copy)
+}
+
+/// What a descriptor refers to, as far as it matters for listening.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A stream socket that listens.
+    Listening,
+    /// A stream socket with an address that does not listen yet.
+    Bound,
+    /// A stream socket without an address.
+    Unbound,
+    /// A stream socket with a peer.
+    Connected,
+    /// A socket that knows no connections.
+    Datagram,
+    /// Any other socket.
+    OtherSocket,
+    /// A pipe or FIFO.
+    Pipe,
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A terminal, /dev/null, a disk, …
+    Device,
+    /// Something else: an epoll descriptor, a memfd, …
+    Other,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Listening => "a listening socket",
+            Self::Bound => "a socket that is bound but doesn't listen",
+            Self::Unbound => "a socket without an address",
+            Self::Connected => "a connection",
+            Self::Datagram => "a datagram socket",
+            Self::OtherSocket => "a socket, but not a stream socket",
+            Self::Pipe => "a pipe",
+            Self::File => "a file",
+            Self::Directory => "a directory",
+            Self::Device => "a terminal or other device",
+            Self::Other => "no socket",
+        })
+    }
+}
+
+/// Asks what a descriptor refers to.
+///
+/// # Errors
+/// What fstat(2), getsockopt(2) or getsockname(2) says.
+pub fn kind(fd: BorrowedFd<'_>) -> io::Result<Kind> {
+    Ok(
+        match FileType::from_raw_mode(rustix::fs::fstat(fd)?.st_mode) {
+            FileType::Socket => match sockopt::socket_type(fd)? {
+                SocketType::STREAM => stream_kind(fd)?,
+                SocketType::DGRAM => Kind::Datagram,
+                _ => Kind::OtherSocket,
+            },
+            FileType::Fifo => Kind::Pipe,
+            FileType::RegularFile => Kind::File,
+            FileType::Directory => Kind::Directory,
+            FileType::CharacterDevice | FileType::BlockDevice => Kind::Device,
+            _ => Kind::Other,
+        },
+    )
+}
+
+fn stream_kind(fd: BorrowedFd<'_>) -> io::Result<Kind> {
+    if is_listening(fd)? {
+        return Ok(Kind::Listening);
+    }
+    if rustix::net::getpeername(fd).is_ok() {
+        return Ok(Kind::Connected);
+    }
+    Ok(match local(fd)? {
+        Local::Tcp { address, .. } if address.port() != 0 => Kind::Bound,
+        Local::Path(_) | Local::Abstract(_) => Kind::Bound,
+        Local::Tcp { .. } | Local::Other => Kind::Unbound,
+    })
+}
+
+/// Whether connecting to the unix socket `address` reaches somebody, and the error if not.
+pub(super) fn connect_unix(address: &SocketAddrUnix) -> rustix::io::Result<()> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let probe = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    rustix::net::connect(probe.as_fd(), address)
+}
