@@ -1,4 +1,9 @@
-//! The supervisor at work.
+//! The supervisor at work: it tells the core what happens and does what the core decides.
+//!
+//! One thread, which never waits for anything but the next event. What the operating system reports comes as an
+//! [`Input`], becomes an [`Event`] for the core, and each [`Action`] of the core becomes a system call here and
+//! nowhere else. A call that fails comes back as an event, never as an early return.
+
 pub mod command;
 pub mod inputs;
 pub mod listeners;
@@ -9,3 +14,186 @@ pub mod systemd;
 pub mod upgrade;
 pub mod words;
 pub mod worker;
+
+mod act;
+mod guard;
+mod leave;
+mod start;
+mod watch;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use crate::core::{Ending, Event, Request, Supervisor, Time, WorkerId};
+use crate::sys::clock;
+use crate::sys::process::{self, End};
+use inputs::{Input, Inputs, Task};
+use log::Log;
+use rundir::RunDir;
+use systemd::ServiceManager;
+use upgrade::Preflight;
+use worker::{Recipe, Worker};
+
+pub use start::run;
+
+/// The supervisor while it runs.
+#[derive(Debug)]
+struct Daemon {
+    recipe: Recipe,
+    core: Supervisor,
+    log: Log,
+    sockets: guard::Sockets,
+    rundir: Option<RunDir>,
+    workers: BTreeMap<WorkerId, Worker>,
+    manager: ServiceManager,
+    /// The path that an upgrade executes.
+    program: std::path::PathBuf,
+    preflight: Option<Preflight>,
+    /// Why starts failed, until the core has decided what that means.
+    errors: BTreeMap<WorkerId, String>,
+    requests: u64,
+    /// When to look at the starting workers again.
+    next_look: Time,
+    blind_said: bool,
+    inputs: Inputs,
+    queue: UnboundedReceiver<Input>,
+    /// What the core has yet to be told.
+    events: VecDeque<Event>,
+    /// The status to end with, once the core has said so.
+    exit: Option<u8>,
+    _tasks: Vec<Task>,
+}
+
+impl Daemon {
+    /// Serves until the core says that all is done, and returns the status to end with.
+    async fn serve(&mut self) -> u8 {
+        loop {
+            self.on_time();
+            if let Some(status) = self.exit {
+                return status;
+            }
+            let wake = self.next_wake().map(|at| at - now());
+            tokio::select! {
+                Some(input) = self.queue.recv() => self.take(input),
+                () = sleep(wake) => {}
+            }
+        }
+    }
+
+    fn next_wake(&self) -> Option<Time> {
+        let look = self.looks().then_some(self.next_look);
+        self.core.next_deadline().into_iter().chain(look).min()
+    }
+
+    /// Does what the clock asks for. Also after each input, so that a flood of them holds nothing up.
+    fn on_time(&mut self) {
+        if self.looks() && self.next_look <= now() {
+            self.look();
+        }
+        if self.core.next_deadline().is_some_and(|at| at <= now()) {
+            // A worker that has ended must not become ready because its time has come.
+            self.reap();
+            self.handle(Event::Timeout);
+        }
+    }
+
+    fn take(&mut self, input: Input) {
+        match input {
+            Input::Signal(number, pid) => self.signal(number, pid),
+            Input::Launched(id, answer) => self.launched(id, answer),
+            Input::Ready(id) => {
+                self.reap();
+                self.handle(Event::Ready(id));
+            }
+            Input::PipeClosed(pipe) => self.log.closed(pipe),
+            Input::LogRoom => self.log.flush(),
+            Input::LogRestart => self.log.restart(),
+            Input::PreflightLate => self.preflight.iter().for_each(Preflight::kill),
+            Input::ListenersDown(which) => self.revive(&which),
+        }
+    }
+
+    fn signal(&mut self, number: i32, pid: u32) {
+        match number {
+            libc::SIGHUP => self.reload(),
+            libc::SIGUSR1 | libc::SIGUSR2 => self.begin_upgrade(),
+            libc::SIGCHLD => self.reap(),
+            stop => {
+                let name = crate::sys::signals::name(stop);
+                self.log.say(format!("Stopping: SIG{name} from pid {pid}"));
+                self.manager.stopping();
+                self.handle(Event::Stop(stop));
+            }
+        }
+    }
+
+    fn reload(&mut self) {
+        self.requests += 1;
+        if !self.core.is_reloading() {
+            self.manager.reloading();
+        }
+        self.handle(Event::Reload(Request(self.requests)));
+    }
+
+    /// Tells the core, and does what it says, and tells it what came of that.
+    fn handle(&mut self, event: Event) {
+        self.events.push_back(event);
+        while let Some(event) = self.events.pop_front() {
+            for action in self.core.handle(now(), event) {
+                self.perform(action);
+            }
+        }
+    }
+
+    /// Takes note of every child that has ended. Cheap when there is none, and done before each decision that asks
+    /// whether a worker is alive.
+    fn reap(&mut self) {
+        while let Ok(Some((pid, end))) = process::ended() {
+            let worker = self.workers.iter().find(|(_, worker)| worker.child.pid() == pid);
+            if let Some(id) = worker.map(|(id, _)| *id) {
+                self.gone(id, pid, end);
+            } else if self.preflight.as_ref().is_some_and(|p| p.pid() == pid) {
+                process::reap(pid);
+                self.finish_upgrade();
+            } else {
+                // The forwarder, or an orphan whose parent was a worker.
+                self.log.ended(pid);
+                process::reap(pid);
+            }
+        }
+    }
+
+    fn gone(&mut self, id: WorkerId, pid: i32, end: End) {
+        let Some(worker) = self.workers.remove(&id) else { return };
+        // What it leaves behind in its process group has nobody to tell it any more.
+        let _ = worker.child.signal_group(self.recipe.config.stop_signal);
+        process::reap(pid);
+        let ending = match (end, worker.error) {
+            (_, Some(error)) => {
+                self.errors.insert(id, error.to_string());
+                Ending::NotStarted
+            }
+            (End::Exit(status), None) => Ending::Exit(status),
+            (End::Signal(number), None) => Ending::Signal(number),
+        };
+        if ending != Ending::NotStarted {
+            self.log.say(format!("{pid} {}", words::ending(ending)));
+        }
+        self.handle(Event::Exited(id, ending));
+        self.errors.remove(&id);
+    }
+}
+
+fn now() -> Time {
+    Time(clock::monotonic_nanos())
+}
+
+/// Sleeps for a span; without one, for ever.
+async fn sleep(span: Option<Duration>) {
+    match span {
+        Some(span) => tokio::time::sleep(span).await,
+        None => std::future::pending().await,
+    }
+}

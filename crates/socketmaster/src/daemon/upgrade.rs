@@ -21,6 +21,7 @@ use crate::core::{Generation, State, Time, WorkerId};
 use crate::sys::process::Child;
 use crate::sys::{fds, handover, user};
 use crate::wire::held::HeldListener;
+use crate::wire::launch::LaunchError;
 
 /// `argv[0]` that makes this executable answer a preflight.
 pub const PREFLIGHT: &str = "socketmaster-preflight";
@@ -78,6 +79,8 @@ pub struct HeldWorker {
     pub notify: Option<(PathBuf, i32)>,
     /// The launcher's socket, if the program does not run yet.
     pub launch: Option<i32>,
+    /// Why the program could not be executed, if the launcher has said so and its end is yet to come.
+    pub error: Option<LaunchError>,
     /// Whether it was seen waiting.
     pub waiting: bool,
 }

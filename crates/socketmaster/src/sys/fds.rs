@@ -41,6 +41,20 @@ pub fn set_close_on_exec(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
     Ok(fcntl_setfd(fd, flags)?)
 }
 
+/// Borrows a descriptor of ours by its number, which must stay open meanwhile.
+///
+/// # Errors
+/// No such descriptor is open.
+pub fn borrow<'a>(number: RawFd) -> io::Result<BorrowedFd<'a>> {
+    if number < 0 {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    // SAFETY: a number that is not -1; that it is open is checked next.
+    let fd = unsafe { BorrowedFd::borrow_raw(number) };
+    fcntl_getfd(fd)?;
+    Ok(fd)
+}
+
 /// Takes over a descriptor that the program before us left open under this number, and marks it close-on-exec.
 ///
 /// # Errors

@@ -73,6 +73,14 @@ impl Child {
         }
     }
 
+    /// Whether it still has a program to run. At its end a process loses that before its descriptors are closed, so
+    /// after the end of a close-on-exec socket this tells an exec from a death.
+    #[must_use]
+    pub fn has_program(&self) -> bool {
+        let image = std::fs::read_link(format!("/proc/{}/exe", self.pid));
+        !image.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    }
+
     /// Whether it runs: neither ended nor a zombie.
     #[must_use]
     pub fn is_alive(&self) -> bool {

@@ -1,0 +1,158 @@
+//! The listeners, looked after: a worker shares them with all others, and can spoil them for all.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use super::Daemon;
+use super::inputs::{Input, Inputs, Task};
+use super::listeners::Listener;
+use crate::sys::hangup::HangupWatch;
+use crate::sys::watched::Watched;
+
+/// The listeners and what is known of their state.
+#[derive(Debug)]
+pub(super) struct Sockets {
+    listeners: Vec<Listener>,
+    /// In rising order.
+    inodes: Vec<u64>,
+    /// Whether each was non-blocking when the last worker became ready; `None` before the first.
+    nonblocking: Option<Vec<bool>>,
+    hangups: Arc<HangupWatch>,
+    _watching: Task,
+}
+
+impl Sockets {
+    pub(super) fn new(listeners: Vec<Listener>, inputs: &Inputs) -> io::Result<Self> {
+        let hangups = Arc::new(HangupWatch::new()?);
+        for (index, listener) in listeners.iter().enumerate() {
+            hangups.add(listener.fd(), index)?;
+        }
+        let watched = Watched::for_input(Arc::new(hangups.as_fd().try_clone_to_owned()?))?;
+        let watching = Task::spawn(watch(watched, Arc::clone(&hangups), inputs.clone()));
+        let mut this =
+            Self { listeners, inodes: Vec::new(), nonblocking: None, hangups, _watching: watching };
+        this.note_inodes();
+        Ok(this)
+    }
+
+    fn note_inodes(&mut self) {
+        self.inodes = self.listeners.iter().map(Listener::inode).collect();
+        self.inodes.sort_unstable();
+    }
+
+    pub(super) fn listeners(&self) -> &[Listener] {
+        &self.listeners
+    }
+
+    pub(super) fn inodes(&self) -> &[u64] {
+        &self.inodes
+    }
+
+    /// Before a start. With no worker alive the sockets are made blocking, as a first generation finds them; under a
+    /// live event loop that would hang it in accept.
+    pub(super) fn prepare(&self, nobody_lives: bool) {
+        if nobody_lives {
+            for listener in &self.listeners {
+                // It fails for no socket that listens; and a program that wants it otherwise sets it.
+                let _ = listener.set_blocking();
+            }
+        }
+    }
+
+    /// After a worker has become ready: undoes a smaller backlog, and says what a change of blocking mode means for
+    /// older workers.
+    pub(super) fn look_after(&mut self, pid: i32, others: bool) -> Vec<String> {
+        let mut complaints = Vec::new();
+        for listener in &self.listeners {
+            if let Err(error) = listener.restore_backlog() {
+                complaints.push(format!(
+                    "Cannot restore the backlog of {}: {error}",
+                    listener.uri().text
+                ));
+            }
+        }
+        let modes = self.modes();
+        let before = self.nonblocking.replace(modes.clone());
+        if let Some(before) = before.filter(|_| others) {
+            let changed = self.listeners.iter().zip(before.iter().zip(&modes));
+            for (listener, (was, is)) in changed.filter(|(_, (was, is))| was != is) {
+                complaints.push(drift(&listener.uri().text, pid, *is));
+            }
+        }
+        complaints
+    }
+
+    fn modes(&self) -> Vec<bool> {
+        self.listeners.iter().map(|l| l.is_nonblocking().unwrap_or(false)).collect()
+    }
+
+    /// What a failed worker may have tripped over, if the worker that serves left a listener non-blocking.
+    pub(super) fn nonblocking_hint(&self) -> Option<String> {
+        let served = self.nonblocking.as_ref()?;
+        let (listener, _) = self.listeners.iter().zip(served).find(|(_, nonblocking)| **nonblocking)?;
+        Some(format!(
+            "Note: the serving generation has made {} non-blocking, which all its holders share; if the new program \
+             calls accept() and expects it to block, that fails with EAGAIN",
+            listener.uri().text
+        ))
+    }
+}
+
+fn drift(listener: &str, pid: i32, nonblocking: bool) -> String {
+    if nonblocking {
+        format!(
+            "{pid} has made {listener} non-blocking for all its holders: an older worker that waits in accept() will \
+             see EAGAIN"
+        )
+    } else {
+        format!(
+            "{pid} has made {listener} blocking for all its holders: the event loop of an older worker may hang in \
+             accept()"
+        )
+    }
+}
+
+async fn watch(watched: Watched, hangups: Arc<HangupWatch>, inputs: Inputs) {
+    let take = |_| match hangups.take() {
+        Ok(which) if which.is_empty() => Err(io::ErrorKind::WouldBlock.into()),
+        other => other,
+    };
+    while let Ok(which) = watched.read(take).await {
+        if inputs.send(Input::ListenersDown(which)).is_err() {
+            return;
+        }
+    }
+}
+
+impl Daemon {
+    /// A worker has shut these listeners down, for everybody. TCP sockets listen again at a word; a unix socket is
+    /// dead for good and is replaced, with the workers that hold it.
+    pub(super) fn revive(&mut self, which: &[usize]) {
+        let mut replaced = false;
+        for &index in which {
+            let Some(listener) = self.sockets.listeners.get_mut(index) else { continue };
+            let name = listener.uri().text.clone();
+            if listener.restore_backlog().is_ok() {
+                self.log.say(format!("A worker had shut {name} down for everybody; it listens again"));
+                continue;
+            }
+            let _ = self.sockets.hangups.remove(listener.fd());
+            match listener.reopen() {
+                Ok(()) => {
+                    let _ = self.sockets.hangups.add(listener.fd(), index);
+                    self.log.say(format!(
+                        "A worker had shut {name} down for good; there is a new socket, and a reload gives it to a \
+                         new generation"
+                    ));
+                    replaced = true;
+                }
+                Err(error) => self.log.say(format!("A worker has shut {name} down: {error}")),
+            }
+        }
+        if replaced {
+            self.sockets.note_inodes();
+            self.reload();
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! The beginning: afresh, or where the program before us left off.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::env;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::guard::Sockets;
+use super::inputs::{Input, Inputs, Task};
+use super::listeners::{self, Listener};
+use super::log::Log;
+use super::notify::NotifySocket;
+use super::rundir::RunDir;
+use super::systemd::ServiceManager;
+use super::upgrade::{Handover, HeldWorker};
+use super::worker::{Recipe, Watching, Worker};
+use super::{Daemon, command, now};
+use crate::config::{Config, LogTarget};
+use crate::core::{Event, Policy, Supervisor, WorkerId};
+use crate::forwarder::{Options, SYSLOG};
+use crate::sys::process::{self, Child};
+use crate::sys::signals::Signals;
+use crate::sys::user::{self, Account};
+use crate::sys::watched::Watched;
+use crate::sys::fds;
+use crate::wire::uri::ListenUri;
+
+/// Why the supervisor did not start.
+#[derive(Debug, thiserror::Error)]
+enum StartUpError {
+    #[error("Could not find executable {0}")]
+    Command(#[from] command::LookupError),
+    #[error("{0}")]
+    Listen(#[from] listeners::OpenError),
+    #[error("Unable to find user {0}: {1}")]
+    User(String, &'static str),
+    #[error("Only root can start programs as another user: start socketmaster as root, or leave -user out")]
+    NotRoot,
+    #[error("SOCKETMASTER_FD={0:?}: {1}")]
+    Inherited(String, crate::wire::uri::UriError),
+    #[error("Cannot enter the directory {0}: {1}")]
+    Directory(PathBuf, io::Error),
+    #[error("Cannot set up: {0}")]
+    System(#[from] io::Error),
+}
+
+/// Runs a supervisor to its end, and returns the exit status.
+#[must_use]
+pub fn run(config: Config) -> u8 {
+    let prepared = Signals::block()
+        .and_then(|()| fds::close_all_on_exec_but(&inherited(&config)))
+        .and_then(|()| tokio::runtime::Builder::new_current_thread().enable_all().build());
+    match prepared {
+        Ok(runtime) => runtime.block_on(run_inside(config)),
+        Err(error) => {
+            eprintln!("socketmaster: cannot set up: {error}");
+            1
+        }
+    }
+}
+
+async fn run_inside(config: Config) -> u8 {
+    let (inputs, queue) = mpsc::unbounded_channel();
+    let daemon = match Handover::take() {
+        Ok(None) => begin(config, inputs, queue).await,
+        Ok(Some(state)) => resume(config, state, inputs, queue).map_err(|error| {
+            eprintln!("socketmaster: cannot go on after the upgrade: {error}");
+        }),
+        Err(error) => {
+            eprintln!("socketmaster: cannot read the state that an upgrade left: {error}");
+            Err(())
+        }
+    };
+    let Ok(mut daemon) = daemon else { return 1 };
+    let status = daemon.serve().await;
+    daemon.leave().await;
+    status
+}
+
+/// The first start: the log first, so that it hears of everything that goes wrong after it.
+async fn begin(config: Config, inputs: Inputs, queue: Queue) -> Result<Daemon, ()> {
+    let mut log = Log::start(log_options(&config), inputs.clone()).map_err(|error| {
+        eprintln!("socketmaster: cannot start the log forwarder: {error}");
+    })?;
+    match prepare(config, &inputs, &mut log) {
+        Ok(prepared) => {
+            let policy = policy(&prepared.recipe.config);
+            let (core, actions) = Supervisor::new(policy, now());
+            let mut daemon = prepared.daemon(core, log, inputs, queue);
+            for action in actions {
+                daemon.perform(action);
+            }
+            Ok(daemon)
+        }
+        Err(error) => {
+            log.say(error.to_string());
+            log.finish().await;
+            Err(())
+        }
+    }
+}
+
+type Queue = mpsc::UnboundedReceiver<Input>;
+
+/// All that a supervisor has beside its decisions and its log.
+struct Prepared {
+    recipe: Recipe,
+    sockets: Sockets,
+    rundir: Option<RunDir>,
+    program: PathBuf,
+    signals: Task,
+}
+
+impl Prepared {
+    fn daemon(self, core: Supervisor, log: Log, inputs: Inputs, queue: Queue) -> Daemon {
+        Daemon {
+            recipe: self.recipe,
+            core,
+            log,
+            sockets: self.sockets,
+            rundir: self.rundir,
+            workers: BTreeMap::new(),
+            manager: ServiceManager::from_environment(),
+            program: self.program,
+            preflight: None,
+            errors: BTreeMap::new(),
+            requests: 0,
+            next_look: now(),
+            blind_said: false,
+            inputs,
+            queue,
+            events: VecDeque::new(),
+            exit: None,
+            _tasks: vec![self.signals],
+        }
+    }
+}
+
+/// In the original's order: the command, the listeners, the user.
+fn prepare(config: Config, inputs: &Inputs, log: &mut Log) -> Result<Prepared, StartUpError> {
+    let here = command::current_directory()?;
+    let directory = match &config.directory {
+        Some(directory) => here.join(directory),
+        None => here,
+    };
+    let enter = std::fs::read_dir(&directory);
+    enter.map_err(|error| StartUpError::Directory(directory.clone(), error))?;
+    let mut recipe = Recipe { config, directory, account: None, descriptors: None };
+    recipe.program()?;
+    recipe.descriptors = process::raise_descriptor_limit();
+
+    let uris = replace_by_inherited(&recipe.config.listeners)?;
+    for uri in &recipe.config.listeners {
+        log.say(format!("Listening on {}", uri.text));
+    }
+    let listeners = listeners::open_all(&uris)?;
+    let ready = finish_preparing(&mut recipe, inputs, log, &listeners);
+    let (rundir, program, signals) = match ready {
+        Ok(ready) => ready,
+        Err(error) => {
+            listeners.iter().for_each(Listener::remove_path);
+            return Err(error);
+        }
+    };
+    let sockets = Sockets::new(listeners, inputs)?;
+    Ok(Prepared { recipe, sockets, rundir, program, signals })
+}
+
+fn finish_preparing(
+    recipe: &mut Recipe,
+    inputs: &Inputs,
+    log: &mut Log,
+    listeners: &[Listener],
+) -> Result<(Option<RunDir>, PathBuf, Task), StartUpError> {
+    for listener in listeners.iter().filter(|l| l.uri().port() == Some(0)) {
+        log.say(format!("Listening on {}", listener.actual()));
+    }
+    recipe.account = account(&recipe.config)?;
+    process::become_subreaper()?;
+    let rundir = RunDir::create().map_err(|error| {
+        log.say(format!("No directory for sockets of our own ({error}): workers cannot say READY=1"));
+    });
+    Ok((rundir.ok(), command::own_path()?, read_signals(inputs)?))
+}
+
+/// The original takes a descriptor that `SOCKETMASTER_FD` names in place of the listener.
+fn replace_by_inherited(uris: &[ListenUri]) -> Result<Vec<ListenUri>, StartUpError> {
+    let mut uris = uris.to_vec();
+    if let Some(fd) = env::var_os("SOCKETMASTER_FD").filter(|fd| !fd.is_empty()) {
+        let fd = fd.to_string_lossy().into_owned();
+        let uri = format!("fd://{fd}").parse();
+        let uri: ListenUri = uri.map_err(|error| StartUpError::Inherited(fd, error))?;
+        if let Some(first) = uris.first_mut() {
+            *first = ListenUri { name: first.name.take(), ..uri };
+        }
+    }
+    Ok(uris)
+}
+
+fn account(config: &Config) -> Result<Option<(String, Account)>, StartUpError> {
+    let Some(login) = &config.user else { return Ok(None) };
+    let account = user::find(login).map_err(|error| {
+        let why = match error.kind() {
+            io::ErrorKind::NotFound => "there is no such login on this machine",
+            _ => "the user database does not answer",
+        };
+        StartUpError::User(login.clone(), why)
+    })?;
+    if user::own_uid() != 0 && user::own_uid() != account.uid {
+        return Err(StartUpError::NotRoot);
+    }
+    Ok(Some((login.clone(), account)))
+}
+
+fn read_signals(inputs: &Inputs) -> io::Result<Task> {
+    let signals = Signals::open()?;
+    let watched = Watched::for_input(Arc::new(signals.as_fd().try_clone_to_owned()?))?;
+    let inputs = inputs.clone();
+    Ok(Task::spawn(async move {
+        let read = |_| signals.read()?.ok_or_else(|| io::ErrorKind::WouldBlock.into());
+        while let Ok((number, pid)) = watched.read(read).await {
+            if inputs.send(Input::Signal(number, pid)).is_err() {
+                return;
+            }
+        }
+    }))
+}
+
+fn log_options(config: &Config) -> Options {
+    Options {
+        supervisor: std::process::id().cast_signed(),
+        format: config.log_format,
+        syslog: (config.log_target == LogTarget::Syslog).then(|| SYSLOG.into()),
+    }
+}
+
+fn policy(config: &Config) -> Policy {
+    Policy {
+        readiness: config.readiness,
+        ready_timeout: config.ready_timeout,
+        drain_timeout: config.drain_timeout,
+        kill_timeout: config.kill_timeout,
+        stop_signal: config.stop_signal,
+        restart: config.restart,
+        seed: u64::from(std::process::id()) ^ now().0,
+    }
+}
+
+/// Goes on after an upgrade.
+fn resume(config: Config, state: Handover, inputs: Inputs, queue: Queue) -> Result<Daemon, StartUpError> {
+    let mut log = Log::resume(state.log, log_options(&config), inputs.clone())?;
+    log.say(concat!("Upgraded to version ", env!("CARGO_PKG_VERSION")));
+    let mut listeners = Vec::new();
+    for (uri, held) in config.listeners.iter().zip(&state.listeners) {
+        listeners.push(Listener::from_held(uri, held, fds::take_over(held.fd)?)?);
+    }
+    let rundir = match state.rundir {
+        Some((path, lock)) => Some(RunDir::resume(path, fds::take_over(lock)?)),
+        None => None,
+    };
+    let account = account(&config)?;
+    let core = Supervisor::restore(policy(&config), state.core);
+    let prepared = Prepared {
+        recipe: Recipe { config, directory: state.directory, account, descriptors: state.descriptors },
+        sockets: Sockets::new(listeners, &inputs)?,
+        rundir,
+        program: state.program,
+        signals: read_signals(&inputs)?,
+    };
+    let mut daemon = prepared.daemon(core, log, inputs, queue);
+    daemon.requests = state.requests;
+    daemon.blind_said = state.blind_said;
+    for held in state.workers {
+        daemon.take_back(held)?;
+    }
+    // Whoever ended while nobody looked has left a zombie and no further signal.
+    daemon.reap();
+    Ok(daemon)
+}
+
+impl Daemon {
+    fn take_back(&mut self, held: HeldWorker) -> io::Result<()> {
+        let notify = match held.notify {
+            Some((path, fd)) => Some(NotifySocket::resume(path, fds::take_over(fd)?)),
+            None => None,
+        };
+        let launch = held.launch.map(fds::take_over).transpose()?.map(Arc::new);
+        let mut worker = Worker {
+            generation: held.generation,
+            child: Child::new(held.pid)?,
+            since: held.since,
+            notify,
+            launch,
+            error: held.error,
+            sight: Watching { waiting: held.waiting, ..Watching::new(held.pid) },
+            tasks: Vec::new(),
+        };
+        self.recipe.resume(&mut worker, held.id, &self.inputs)?;
+        self.workers.insert(held.id, worker);
+        Ok(())
+    }
+}
+
+/// The descriptors below which we must not pull the rug: none is closed here, only marked, and what a listener takes
+/// over marks itself.
+fn inherited(_config: &Config) -> [i32; 0] {
+    []
+}
