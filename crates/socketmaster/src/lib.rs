@@ -36,5 +36,6 @@ pub mod core;
 pub mod daemon;
 pub mod forwarder;
 pub mod launcher;
+pub mod nearest;
 pub mod sys;
 pub mod wire;

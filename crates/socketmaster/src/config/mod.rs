@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use crate::wire::uri::ListenUri;
 
+pub mod listeners;
+
 /// All that the command line says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -56,11 +58,12 @@ pub enum Readiness {
 }
 
 /// What to do when a worker ends by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Restart {
     /// The service ends with the worker's status.
     Never,
     /// A crash is followed by a new start; exit 0 ends the service.
+    #[default]
     OnFailure,
     /// Always a new start.
     Always,
@@ -76,18 +79,20 @@ pub enum LogTarget {
 }
 
 /// How a line of the log looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogFormat {
     /// The original's: `socketmaster[PID] 2006/01/02 15:04:05 [CHILD] text`.
+    #[default]
     Text,
     /// One JSON object a line.
     Json,
 }
 
 /// What becomes of the workers if the supervisor is killed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Orphans {
     /// They serve on.
+    #[default]
     Keep,
     /// The kernel sends them the stop signal.
     Kill,

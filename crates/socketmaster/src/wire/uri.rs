@@ -1,6 +1,21 @@
 //! Listen URIs: `[NAME=]SCHEME://ADDRESS[?OPTION=VALUE&…]`.
+//!
+//! The text is read as Go's `net/url` reads it (the scheme in any case, `%XX` in paths) as far as that does what the
+//! text says. Where it silently did something else — a random port for `tcp:127.0.0.1:80`, `/x` for `unix://rel/x` —
+//! the text is refused, with the spelling that does what was meant.
 
 use std::path::PathBuf;
+use std::str::FromStr;
+
+mod address;
+mod error;
+mod options;
+mod parse;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::UriError;
 
 /// One `-listen` value, understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,14 +43,14 @@ pub enum Address {
     Tcp {
         /// Which address families may be used.
         family: Family,
-        /// The host as typed, without brackets; empty for every address.
+        /// The host as typed, without brackets; empty for every address. An IPv6 zone follows a `%`.
         host: String,
         /// The port; 0 lets the kernel choose.
         port: u16,
     },
-    /// `unix:///path`.
+    /// `unix:///path`: absolute, at most 107 bytes (`sun_path` of unix(7)), without NUL.
     UnixPath(PathBuf),
-    /// `unix://@name`: the bytes after the `@`.
+    /// `unix://@name`: the bytes after the `@`, 1 to 107 of them.
     UnixAbstract(Vec<u8>),
     /// `fd://N`: a descriptor that the supervisor inherited.
     Fd(i32),
@@ -50,4 +65,13 @@ pub enum Family {
     V4,
     /// `tcp6://`: IPv6 alone.
     V6,
+}
+
+impl FromStr for ListenUri {
+    type Err = UriError;
+
+    /// Reads one `-listen` value. What comes back can be opened unless the system says no.
+    fn from_str(value: &str) -> Result<Self, UriError> {
+        parse::listen_uri(value)
+    }
 }

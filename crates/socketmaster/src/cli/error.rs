@@ -1,0 +1,111 @@
+//! What is wrong with a command line, worded as Go's flag package words it.
+
+use super::values::ValueError;
+use crate::config::listeners::Clash;
+
+/// Why the command line is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CliError {
+    /// Three dashes, or no name before the `=`.
+    #[error("bad flag syntax: {word}")]
+    Syntax {
+        /// The word as typed.
+        word: String,
+    },
+    /// There is no such flag.
+    #[error("flag provided but not defined: -{name}{}", .nearest.map_or_else(String::new, |flag| format!(" (did you mean -{flag}?)")))]
+    Undefined {
+        /// The name as typed, without dashes.
+        name: String,
+        /// The flag that was probably meant.
+        nearest: Option<&'static str>,
+    },
+    /// The last word is a flag that wants a value.
+    #[error("flag needs an argument: -{flag}")]
+    NoValue {
+        /// The flag's name.
+        flag: &'static str,
+    },
+    /// A value that the flag does not take.
+    #[error("invalid value {value} for flag -{flag}: {reason}")]
+    Value {
+        /// The flag's name.
+        flag: &'static str,
+        /// The value, quoted.
+        value: String,
+        /// What is wrong with it.
+        reason: ValueError,
+    },
+    /// The same, of a flag that needs no value.
+    #[error("invalid boolean value {value} for -{flag}: {reason}")]
+    Boolean {
+        /// The flag's name.
+        flag: &'static str,
+        /// The value, quoted.
+        value: String,
+        /// What is wrong with it.
+        reason: ValueError,
+    },
+    /// Two listeners that cannot stand side by side.
+    #[error(transparent)]
+    Listeners(#[from] Clash),
+    /// `demo` is followed by something.
+    #[error("demo takes no arguments: {word}")]
+    DemoArgument {
+        /// The word as typed.
+        word: String,
+    },
+    /// There is nothing to run. In the original's words.
+    #[error("Command path is mandatory")]
+    NoCommand,
+}
+
+impl CliError {
+    /// The exit status: 1 where the flags are right but there is nothing to run, as in the original, else 2.
+    pub fn status(&self) -> u8 {
+        match self {
+            Self::NoCommand => 1,
+            _ => 2,
+        }
+    }
+
+    /// The line to show after the error: where to look next.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Undefined { nearest: None, .. } => {
+                "socketmaster -h lists the flags; the program's own flags follow --"
+            }
+            Self::NoCommand => {
+                "say what to run, as in: socketmaster -listen tcp://:8080 -command ./myapp"
+            }
+            _ => "socketmaster -h lists the flags",
+        }
+    }
+}
+
+/// Quotes bytes as Go's `%q` does, so that whatever was typed is one readable line.
+pub(super) fn quote(bytes: &[u8]) -> String {
+    let mut quoted = String::from('"');
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '"' | '\\' => quoted.extend(['\\', c]),
+                '\x07' => quoted.push_str("\\a"),
+                '\x08' => quoted.push_str("\\b"),
+                '\x0c' => quoted.push_str("\\f"),
+                '\n' => quoted.push_str("\\n"),
+                '\r' => quoted.push_str("\\r"),
+                '\t' => quoted.push_str("\\t"),
+                '\x0b' => quoted.push_str("\\v"),
+                c if c.is_ascii_control() => quoted.push_str(&format!("\\x{:02x}", u32::from(c))),
+                c if c.is_control() => quoted.push_str(&format!("\\u{:04x}", u32::from(c))),
+                c => quoted.push(c),
+            }
+        }
+        for byte in chunk.invalid() {
+            quoted.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    quoted.push('"');
+    quoted
+}

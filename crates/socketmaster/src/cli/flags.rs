@@ -1,0 +1,266 @@
+//! The flags, each defined once: the parser, `-h`, the man page and the completions all read this table.
+//!
+//! clap does not parse: its rules are not Go's, and it would hand back strings where this hands back values. It gets
+//! the table described (see `describe`) for what it does well, the man page and the completions.
+
+use std::ffi::{OsStr, OsString};
+use std::time::Duration;
+
+use super::values::{self, ValueError};
+use crate::config::{LogFormat, Orphans, Restart};
+use crate::wire::uri::ListenUri;
+
+/// One flag.
+pub struct Flag {
+    /// The name, without dashes.
+    pub name: &'static str,
+    /// What stands for the value in the help, or the words to choose from with `|` between them; `None` is a boolean.
+    pub value: Option<&'static str>,
+    /// What holds where the flag is not given, as it would be typed.
+    pub default: Option<&'static str>,
+    /// Where `-h` shows it.
+    pub group: Group,
+    /// What it does: one or two sentences, without the default.
+    pub help: &'static str,
+    /// Checks a value and puts it in its place.
+    pub set: fn(&mut Draft, &OsStr) -> Result<(), ValueError>,
+}
+
+/// What flags stand together in the help, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// The program and its surroundings.
+    Program,
+    /// The change from one generation to the next.
+    Reload,
+    /// Ends, asked for or not.
+    End,
+    /// The log, and the rest.
+    Log,
+}
+
+impl Group {
+    /// All groups, in the order of the help.
+    pub const ALL: [Self; 4] = [Self::Program, Self::Reload, Self::End, Self::Log];
+
+    /// The heading in the help.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Program => "Program and sockets",
+            Self::Reload => "Reload",
+            Self::End => "Stop and crash",
+            Self::Log => "Log and information",
+        }
+    }
+}
+
+/// What the flags have said so far.
+#[derive(Debug, Default)]
+#[expect(
+    missing_docs,
+    reason = "each field is the value of the flag of its name"
+)]
+pub struct Draft {
+    pub command: OsString,
+    pub directory: OsString,
+    pub user: String,
+    pub listen: Vec<ListenUri>,
+    pub start: Option<Duration>,
+    pub settle: Duration,
+    pub ready_timeout: Duration,
+    pub drain_timeout: Option<Duration>,
+    pub stop_signal: i32,
+    pub kill_timeout: Option<Duration>,
+    pub restart: Restart,
+    pub orphans: Orphans,
+    pub syslog: bool,
+    pub log_format: LogFormat,
+    pub version: bool,
+}
+
+/// Every flag there is, but for `-h` and `-help`.
+pub const FLAGS: &[Flag] = &[
+    Flag {
+        name: "command",
+        value: Some("PATH"),
+        default: None,
+        group: Group::Program,
+        help: "The program to run: a path, or a name that is looked up in $PATH at each start. Mandatory.",
+        set: |draft, value| {
+            draft.command = value.into();
+            Ok(())
+        },
+    },
+    Flag {
+        name: "listen",
+        value: Some("[NAME=]URI"),
+        default: Some("tcp://:8080"),
+        group: Group::Program,
+        help: "A socket to hold: tcp://HOST:PORT (also tcp4, tcp6), unix:///PATH, unix://@NAME or fd://N, with options \
+               as in ?backlog=4096&mode=0660&owner=LOGIN&group=NAME. Repeat it for more: the program gets them as \
+               descriptor 3, 4, … in this order.",
+        set: |draft, value| {
+            draft.listen.push(values::text(value)?.parse()?);
+            Ok(())
+        },
+    },
+    Flag {
+        name: "directory",
+        value: Some("PATH"),
+        default: None,
+        group: Group::Program,
+        help: "Where the program starts. Looked up again at each start, so that a symlink may point elsewhere after a \
+               deploy.",
+        set: |draft, value| {
+            draft.directory = value.into();
+            Ok(())
+        },
+    },
+    Flag {
+        name: "user",
+        value: Some("LOGIN"),
+        default: None,
+        group: Group::Program,
+        help: "Run the program with the rights of this login.",
+        set: |draft, value| {
+            draft.user = values::text(value)?.into();
+            Ok(())
+        },
+    },
+    Flag {
+        name: "start",
+        value: Some("MILLIS"),
+        default: None,
+        group: Group::Reload,
+        help: "Take a program that has lived this long for ready, whatever it does. Without this flag, ready is one \
+               that says READY=1 to $NOTIFY_SOCKET or is seen waiting for connections; where that cannot be seen, one that has lived for 3 s.",
+        set: |draft, value| {
+            draft.start = Some(values::millis(value)?);
+            Ok(())
+        },
+    },
+    Flag {
+        name: "settle",
+        value: Some("DURATION"),
+        default: Some("250ms"),
+        group: Group::Reload,
+        help: "How long a program seen waiting for connections must live on before it is ready.",
+        set: |draft, value| {
+            draft.settle = values::duration(value)?;
+            Ok(())
+        },
+    },
+    Flag {
+        name: "ready-timeout",
+        value: Some("DURATION"),
+        default: Some("60s"),
+        group: Group::Reload,
+        help: "A program not ready after this long is killed, and the reload has failed.",
+        set: |draft, value| {
+            draft.ready_timeout = values::some_time(value)?;
+            Ok(())
+        },
+    },
+    Flag {
+        name: "stop-signal",
+        value: Some("SIGNAL"),
+        default: Some("TERM"),
+        group: Group::Reload,
+        help: "What tells the old program to finish its work and end.",
+        set: |draft, value| {
+            draft.stop_signal = values::signal(value)?;
+            Ok(())
+        },
+    },
+    Flag {
+        name: "drain-timeout",
+        value: Some("DURATION"),
+        default: None,
+        group: Group::Reload,
+        help: "An old program that has not ended after this long is killed. Without this flag it may take for ever.",
+        set: |draft, value| {
+            draft.drain_timeout = Some(values::duration(value)?);
+            Ok(())
+        },
+    },
+    Flag {
+        name: "kill-timeout",
+        value: Some("DURATION"),
+        default: None,
+        group: Group::End,
+        help: "A program that has not ended this long after TERM, INT or QUIT is killed. Without this flag it may take \
+               for ever, or until the signal comes a second time.",
+        set: |draft, value| {
+            draft.kill_timeout = Some(values::duration(value)?);
+            Ok(())
+        },
+    },
+    Flag {
+        name: "restart",
+        value: Some("never|on-failure|always"),
+        default: Some("on-failure"),
+        group: Group::End,
+        help: "Whether to start a program again that ended by itself. On-failure: not after exit status 0.",
+        set: |draft, value| {
+            draft.restart = match value.to_str() {
+                Some("never") => Restart::Never,
+                Some("on-failure") => Restart::OnFailure,
+                Some("always") => Restart::Always,
+                _ => return Err(ValueError::Choice("never, on-failure or always")),
+            };
+            Ok(())
+        },
+    },
+    Flag {
+        name: "orphans",
+        value: Some("keep|kill"),
+        default: Some("keep"),
+        group: Group::End,
+        help: "Whether the program serves on or is stopped if socketmaster itself is killed.",
+        set: |draft, value| {
+            draft.orphans = match value.to_str() {
+                Some("keep") => Orphans::Keep,
+                Some("kill") => Orphans::Kill,
+                _ => return Err(ValueError::Choice("keep or kill")),
+            };
+            Ok(())
+        },
+    },
+    Flag {
+        name: "syslog",
+        value: None,
+        default: None,
+        group: Group::Log,
+        help: "Log to syslog instead of standard error.",
+        set: |draft, value| {
+            draft.syslog = values::boolean(value)?;
+            Ok(())
+        },
+    },
+    Flag {
+        name: "log-format",
+        value: Some("text|json"),
+        default: Some("text"),
+        group: Group::Log,
+        help: "How a line of the log looks.",
+        set: |draft, value| {
+            draft.log_format = match value.to_str() {
+                Some("text") => LogFormat::Text,
+                Some("json") => LogFormat::Json,
+                _ => return Err(ValueError::Choice("text or json")),
+            };
+            Ok(())
+        },
+    },
+    Flag {
+        name: "version",
+        value: None,
+        default: None,
+        group: Group::Log,
+        help: "Print the version and end.",
+        set: |draft, value| {
+            draft.version = values::boolean(value)?;
+            Ok(())
+        },
+    },
+];

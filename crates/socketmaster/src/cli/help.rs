@@ -1,0 +1,107 @@
+//! What `-h` prints, laid out for 80 columns.
+
+use super::flags::{FLAGS, Flag, Group};
+
+const WIDTH: usize = 80;
+/// Where the explanations start.
+const COLUMN: usize = 26;
+
+const HEAD: &str = "\
+Usage: socketmaster [FLAGS] -command PATH [--] [ARGS]
+       socketmaster demo
+
+Holds the listening sockets and changes the program behind them while
+connections keep coming. HUP reloads, TERM stops, USR2 upgrades socketmaster.
+
+  socketmaster -listen tcp://:8080 -command ./myapp
+  kill -HUP PID                 # ./myapp has changed: no connection is lost
+";
+
+const TAIL: &str = "  -h                      Print this and end.
+
+A DURATION is written like 500ms, 3s or 1m30s. ARGS are the program's own.
+
+Exit status
+  0                       Stopped as asked, or the program ended with 0
+  1                       Could not start, and the log says why
+  2                       A flag or its value is wrong
+  other                   The program's, or 128 + the signal that ended it
+";
+
+const DEMO: &str = "\
+Usage: socketmaster demo
+
+Shows reloads without loss: a small server under a real supervisor on a loopback
+port, steady requests, three good reloads and a broken one. Ends by itself, with
+0 if no request was lost, else with 1.
+";
+
+/// The text of `-h`.
+pub fn text() -> String {
+    let mut text = HEAD.to_owned();
+    for group in Group::ALL {
+        text += &format!("\n{}\n", group.title());
+        for flag in FLAGS.iter().filter(|flag| flag.group == group) {
+            entry(&mut text, flag);
+        }
+    }
+    text + TAIL
+}
+
+/// The text of `demo -h`.
+pub fn demo() -> String {
+    DEMO.into()
+}
+
+/// What the program is, in one line: for the man page and the completions.
+pub const ABOUT: &str = "Zero-downtime reload for any server program";
+
+/// `-flag VALUE`, then its explanation in a column of its own, below where the flag is too long.
+fn entry(text: &mut String, flag: &Flag) {
+    let mut line = format!("  -{}", flag.name);
+    if let Some(value) = flag.value {
+        line += &format!(" {value}");
+    }
+    if line.len() + 2 > COLUMN {
+        *text += &format!("{line}\n");
+        line.clear();
+    }
+    let default = flag.default.map(|default| format!("(default {default})"));
+    let words = flag.help.split(' ').chain(default.as_deref());
+    let mut empty = true;
+    for word in words {
+        if !empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
+            *text += &format!("{line}\n");
+            line.clear();
+            empty = true;
+        }
+        if empty {
+            line = format!("{line:COLUMN$}{word}");
+            empty = false;
+        } else {
+            line += &format!(" {word}");
+        }
+    }
+    *text += &format!("{line}\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fits_the_terminal_and_names_every_flag() {
+        let text = text();
+        for line in text.lines().chain(demo().lines()) {
+            assert!(line.chars().count() <= WIDTH, "too long: {line}");
+            assert_eq!(line, line.trim_end());
+        }
+        for flag in FLAGS {
+            assert!(
+                text.contains(&format!("\n  -{}", flag.name)),
+                "{}",
+                flag.name
+            );
+        }
+    }
+}
