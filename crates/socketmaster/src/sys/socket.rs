@@ -139,14 +139,6 @@ pub fn set_blocking(fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(rustix::fs::fcntl_setfl(fd, flags - OFlags::NONBLOCK)?)
 }
 
-/// Sets close-on-exec on this descriptor.
-///
-/// # Errors
-/// What fcntl(2) says.
-pub fn set_cloexec(fd: BorrowedFd<'_>) -> io::Result<()> {
-    Ok(rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::CLOEXEC)?)
-}
-
 /// The inode of the socket, as /proc shows it in `socket:[N]` and in its tables.
 ///
 /// # Errors
@@ -205,7 +197,7 @@ fn unix_local(socket: BorrowedFd<'_>) -> io::Result<Local> {
 ///
 /// # Errors
 /// `EBADF` if it is not open.
-pub fn adopt(number: RawFd) -> io::Result<OwnedFd> {
+pub fn inherit(number: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: fcntl with these commands and an integer argument touches no memory; a number that is not open is EBADF.
     let copy = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) };
     if copy < 0 {

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::fs::{AtFlags, FileType, FlockOperation, Gid, Mode, OFlags, Uid};
+use rustix::fs::{Access, AtFlags, FileType, FlockOperation, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use rustix::net::SocketAddrUnix;
 
@@ -27,7 +27,7 @@ pub fn lock_directory(directory: &Path) -> io::Result<Option<OwnedFd>> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let lock = match rustix::fs::open(directory, flags, Mode::empty()) {
         Ok(lock) => lock,
-        Err(Errno::ACCESS) if directory.is_dir() => return Ok(None),
+        Err(Errno::ACCESS) if may_write(directory) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
     for attempt in 1.. {
@@ -39,6 +39,11 @@ pub fn lock_directory(directory: &Path) -> io::Result<Option<OwnedFd>> {
         }
     }
     Ok(Some(lock))
+}
+
+fn may_write(directory: &Path) -> bool {
+    let wanted = Access::WRITE_OK | Access::EXEC_OK;
+    rustix::fs::accessat(rustix::fs::CWD, directory, wanted, AtFlags::EACCESS).is_ok()
 }
 
 /// Who is at a path.

@@ -21,7 +21,7 @@ use std::path::Path;
 pub use error::{OpenError, Reason};
 
 use crate::sys::socket::{self, Local};
-use crate::sys::socket_path;
+use crate::sys::{fds, socket_path};
 use crate::wire::held::{HeldListener, PathIdentity};
 use crate::wire::uri::{Address, ListenUri};
 
@@ -184,7 +184,7 @@ impl Listener {
     /// # Errors
     /// `ENOTSOCK` if `fd` is no socket, else what fcntl(2) says.
     pub fn from_held(uri: &ListenUri, held: &HeldListener, fd: OwnedFd) -> io::Result<Self> {
-        socket::set_cloexec(fd.as_fd())?;
+        fds::set_close_on_exec(fd.as_fd(), true)?;
         Self::new(uri, fd, held.path)
     }
 }

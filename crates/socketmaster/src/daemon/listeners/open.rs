@@ -170,7 +170,7 @@ fn unix_abstract(name: &[u8], backlog: i32) -> Result<OwnedFd, Reason> {
 }
 
 fn inherited(number: i32, backlog: i32) -> Result<OwnedFd, Reason> {
-    let socket = socket::adopt(number).map_err(|error| match error.raw_os_error() {
+    let socket = socket::inherit(number).map_err(|error| match error.raw_os_error() {
         Some(libc::EBADF) => Reason::NotOpen(number),
         _ => Reason::System(error),
     })?;

@@ -59,7 +59,8 @@ fn reaches(address: SocketAddr) -> bool {
     TcpStream::connect_timeout(&address, Duration::from_millis(900)).is_ok()
 }
 
-/// A process that holds a socket as its stdin, until it is dropped.
+/// A process that holds a socket as its stdin, until it is dropped. It is named among the holders, not always alone:
+/// a process that another test starts has copies of all our descriptors between its fork and its exec.
 struct Keeper(Child);
 
 impl Keeper {
@@ -74,7 +75,7 @@ impl Keeper {
     }
 
     fn shown(&self) -> String {
-        format!("held by pid {} (sleep 1000)", self.0.id())
+        format!("pid {} (sleep 1000)", self.0.id())
     }
 }
 
@@ -85,6 +86,15 @@ impl Drop for Keeper {
     }
 }
 
+/// Whether this machine has IPv6 at all: not every container does.
+fn has_ipv6() -> bool {
+    let has = TcpListener::bind("[::1]:0").is_ok();
+    if !has {
+        eprintln!("not tested: there is no IPv6 here");
+    }
+    has
+}
+
 /// A socket file that nobody listens on.
 fn make_stale(path: &Path) {
     drop(UnixListener::bind(path).unwrap());
@@ -92,6 +102,9 @@ fn make_stale(path: &Path) {
 
 #[test]
 fn every_address_is_dual_stack_as_in_go() {
+    if !has_ipv6() {
+        return;
+    }
     for host in ["", "0.0.0.0", "::"] {
         let listener = open(&tcp(Family::Any, host, 0)).unwrap();
         let port = address(&listener).port();
@@ -114,6 +127,14 @@ fn a_forced_family_is_that_family_alone() {
         );
         assert!(!reaches((Ipv6Addr::LOCALHOST, port).into()));
     }
+    let text = error(&tcp(Family::V6, "127.0.0.1", 0));
+    assert!(
+        text.ends_with("the host 127.0.0.1 has no IPv6 address"),
+        "{text}"
+    );
+    if !has_ipv6() {
+        return;
+    }
     for host in ["", "::"] {
         let listener = open(&tcp(Family::V6, host, 0)).unwrap();
         let port = address(&listener).port();
@@ -134,10 +155,12 @@ fn hosts_are_looked_up_and_ipv4_comes_first() {
         ("localhost", "127.0.0.1"),
         ("127.0.0.1", "127.0.0.1"),
         ("::ffff:127.0.0.1", "127.0.0.1"),
-        ("::1", "::1"),
     ] {
         let listener = open(&tcp(Family::Any, host, 0)).unwrap();
         assert_eq!(address(&listener).ip().to_string(), expected, "{host}");
+    }
+    if has_ipv6() {
+        assert!(address(&open(&tcp(Family::Any, "::1", 0)).unwrap()).is_ipv6());
     }
     let text = error(&tcp(Family::Any, "nobody.invalid", 0));
     assert!(
@@ -175,15 +198,18 @@ fn a_busy_port_names_its_holder() {
     let keeper = Keeper::of(socket);
     for host in ["", "127.0.0.1"] {
         let text = error(&tcp(Family::Any, host, port));
-        assert!(text.contains("Address already in use"), "{text}");
-        assert!(text.ends_with(&keeper.shown()), "{text}");
+        assert!(
+            text.contains("Address already in use (os error 98); held by pid "),
+            "{text}"
+        );
+        assert!(text.contains(&keeper.shown()), "{text}");
     }
 }
 
 #[test]
 fn an_address_given_twice_is_said_to_be() {
     let listener = open(&tcp(Family::Any, "127.0.0.1", 0)).unwrap();
-    // Only while no other process happens to be between fork and exec with a copy.
+    // The second form if another process is between fork and exec just now.
     let text = error(&tcp(Family::Any, "127.0.0.1", address(&listener).port()));
     assert!(
         text.contains("given twice") || text.contains("held by"),
@@ -237,12 +263,13 @@ fn all_or_none() {
 
 #[test]
 fn the_backlog_is_restored() {
-    for host in ["127.0.0.1", "::1"] {
+    for host in ["127.0.0.1", ""] {
         let listener = open(&tcp(Family::Any, host, 0)).unwrap();
+        let address = ([127, 0, 0, 1], address(&listener).port()).into();
         rustix::net::listen(listener.fd(), 1).unwrap();
         listener.restore_backlog().unwrap();
         let queued: Vec<_> = (0..20)
-            .map(|_| TcpStream::connect_timeout(&address(&listener), Duration::from_millis(900)))
+            .map(|_| TcpStream::connect_timeout(&address, Duration::from_millis(900)))
             .collect();
         assert!(queued.iter().all(Result::is_ok), "{queued:?}");
     }
@@ -296,7 +323,7 @@ fn a_live_unix_socket_is_refused_and_names_its_holder() {
     let path = directory.path().join("app.sock");
     let keeper = Keeper::of(UnixListener::bind(&path).unwrap());
     let text = error(&unix(&path));
-    assert!(text.ends_with(&keeper.shown()), "{text}");
+    assert!(text.contains(&keeper.shown()), "{text}");
     UnixStream::connect(&path).unwrap();
     drop(keeper);
 
@@ -380,7 +407,7 @@ fn missing_rights_are_explained() {
         })
     };
     let allow = |mode| {
-        std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(mode)).unwrap()
+        std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(mode)).unwrap();
     };
 
     for mode in [0o700, 0o755] {
@@ -418,7 +445,7 @@ fn a_locked_directory_is_not_waited_for_for_ever() {
 fn mode_owner_and_group_are_set() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("app.sock");
-    for mode in [0o600, 0o660, 0o666, 0o777, 0o100] {
+    for mode in [0o600, 0o660, 0o666, 0o777, 0o200] {
         let uri = ListenUri {
             mode: Some(mode),
             ..unix(&path)
