@@ -3,10 +3,52 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use socketmaster::cli::{self, Invocation};
+use socketmaster::{daemon, forwarder, launcher};
+
 fn main() -> ExitCode {
-    let args: Vec<OsString> = std::env::args_os().collect();
-    match args.first().and_then(|name| name.to_str()) {
-        Some("socketmaster-log") => socketmaster::forwarder::main(&args[1..]),
-        _ => ExitCode::SUCCESS,
+    let mut args: Vec<OsString> = std::env::args_os().collect();
+    let name = if args.is_empty() { OsString::new() } else { args.remove(0) };
+    match name.to_str() {
+        Some(launcher::NAME) => launcher::main(&args),
+        Some(forwarder::NAME) => forwarder::main(&args),
+        Some(daemon::PREFLIGHT) => preflight(&args),
+        _ => supervise(&args),
+    }
+}
+
+fn supervise(args: &[OsString]) -> ExitCode {
+    match cli::parse(args) {
+        Ok(Invocation::Run(config)) => daemon::run(*config).into(),
+        Ok(Invocation::Demo) => ExitCode::FAILURE,
+        Ok(Invocation::Version(text)) => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        // On standard error, as the original has it.
+        Ok(Invocation::Help(text)) => {
+            eprint!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error}\n{}", error.hint());
+            error.status().into()
+        }
+    }
+}
+
+/// Answers a running supervisor that is to be upgraded to this program.
+fn preflight(args: &[OsString]) -> ExitCode {
+    let answer = match cli::parse(args) {
+        Ok(Invocation::Run(config)) => daemon::preflight(&config),
+        Ok(_) => Err("these flags do not start a supervisor".to_owned()),
+        Err(error) => Err(error.to_string()),
+    };
+    match answer {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
     }
 }

@@ -99,7 +99,8 @@ impl Daemon {
             None => words::failure(reason, config.readiness, config.ready_timeout),
         };
         self.log.say(format!("Generation {} failed: {why}", generation.0));
-        if let Some(hint) = self.sockets.nonblocking_hint() {
+        let crashed = matches!(reason, Reason::Ended(Ending::Exit(1..) | Ending::Signal(_)));
+        if let Some(hint) = crashed.then(|| self.sockets.nonblocking_hint()).flatten() {
             self.log.say(hint);
         }
     }

@@ -1,7 +1,7 @@
 //! The listeners, looked after: a worker shares them with all others, and can spoil them for all.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use super::Daemon;
@@ -18,6 +18,7 @@ pub(super) struct Sockets {
     inodes: Vec<u64>,
     /// Whether each was non-blocking when the last worker became ready; `None` before the first.
     nonblocking: Option<Vec<bool>>,
+    hint_given: bool,
     hangups: Arc<HangupWatch>,
     _watching: Task,
 }
@@ -31,7 +32,7 @@ impl Sockets {
         let watched = Watched::for_input(Arc::new(hangups.as_fd().try_clone_to_owned()?))?;
         let watching = Task::spawn(watch(watched, Arc::clone(&hangups), inputs.clone()));
         let mut this =
-            Self { listeners, inodes: Vec::new(), nonblocking: None, hangups, _watching: watching };
+            Self { listeners, inodes: Vec::new(), nonblocking: None, hint_given: false, hangups, _watching: watching };
         this.note_inodes();
         Ok(this)
     }
@@ -76,7 +77,7 @@ impl Sockets {
         let before = self.nonblocking.replace(modes.clone());
         if let Some(before) = before.filter(|_| others) {
             let changed = self.listeners.iter().zip(before.iter().zip(&modes));
-            for (listener, (was, is)) in changed.filter(|(_, (was, is))| was != is) {
+            for (listener, (_, is)) in changed.filter(|(_, (was, is))| was != is) {
                 complaints.push(drift(&listener.uri().text, pid, *is));
             }
         }
@@ -87,8 +88,11 @@ impl Sockets {
         self.listeners.iter().map(|l| l.is_nonblocking().unwrap_or(false)).collect()
     }
 
-    /// What a failed worker may have tripped over, if the worker that serves left a listener non-blocking.
-    pub(super) fn nonblocking_hint(&self) -> Option<String> {
+    /// What a failed worker may have tripped over, if the worker that serves left a listener non-blocking; said once.
+    pub(super) fn nonblocking_hint(&mut self) -> Option<String> {
+        if std::mem::replace(&mut self.hint_given, self.nonblocking.is_some()) {
+            return None;
+        }
         let served = self.nonblocking.as_ref()?;
         let (listener, _) = self.listeners.iter().zip(served).find(|(_, nonblocking)| **nonblocking)?;
         Some(format!(
@@ -114,7 +118,7 @@ fn drift(listener: &str, pid: i32, nonblocking: bool) -> String {
 }
 
 async fn watch(watched: Watched, hangups: Arc<HangupWatch>, inputs: Inputs) {
-    let take = |_| match hangups.take() {
+    let take = |_: BorrowedFd<'_>| match hangups.take() {
         Ok(which) if which.is_empty() => Err(io::ErrorKind::WouldBlock.into()),
         other => other,
     };

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::inputs::{Input, Inputs, Task};
 use crate::config::LogFormat;
 use crate::forwarder;
-use crate::forwarder::Options;
+use crate::forwarder::options::Options;
 use crate::sys::process::Child;
 use crate::sys::watched::Watched;
 use crate::sys::{clock, fds, scm};
@@ -285,11 +285,16 @@ impl Log {
         }
     }
 
+    /// Whether this child is the forwarder.
+    #[must_use]
+    pub fn is_forwarder(&self, pid: i32) -> bool {
+        self.forwarder.as_ref().is_some_and(|f| f.child.pid() == pid)
+    }
+
     /// If this child was the forwarder: takes note, has another started, and says true.
     pub fn ended(&mut self, pid: i32) -> bool {
         let Some(ended) = self.forwarder.take_if(|f| f.child.pid() == pid) else { return false };
         let lived = Duration::from_nanos(clock::monotonic_nanos().saturating_sub(ended.since));
-        self.lost += usize::from(self.queue.is_empty());
         if lived >= SHORT_LIFE {
             self.restart();
             return true;
@@ -312,12 +317,15 @@ impl Log {
             return;
         };
         self.forwarder = Some(forwarder);
-        self.queue.retain(|message| !matches!(message, Message::Pipe(_)));
-        self.lost = 0;
-        self.queue.push_front(Message::Line("The log forwarder had ended; another goes on".into()));
+        let waits = |queue: &VecDeque<Message>, id| {
+            queue.iter().any(|message| matches!(message, Message::Pipe(other) if *other == id))
+        };
         for id in self.pipes.keys().rev() {
-            self.queue.push_front(Message::Pipe(*id));
+            if !waits(&self.queue, *id) {
+                self.queue.push_front(Message::Pipe(*id));
+            }
         }
+        self.queue.push_front(Message::Line("The log forwarder had ended; another goes on".into()));
         self.flush();
     }
 
@@ -341,7 +349,7 @@ impl Log {
         let in_time = ended.await.is_ok();
         if let Some(Forwarder { child, .. }) = self.forwarder.take() {
             if !in_time {
-                let _ = child.signal(SIGKILL);
+                let _ = child.signal(libc::SIGKILL);
             }
             child.reap();
         }
@@ -361,6 +369,3 @@ async fn listen(socket: Arc<Watched>, inputs: Inputs) {
         }
     }
 }
-
-/// signal(7): the same number on every architecture.
-const SIGKILL: i32 = 9;

@@ -37,6 +37,7 @@ use upgrade::Preflight;
 use worker::{Recipe, Worker};
 
 pub use start::run;
+pub use upgrade::{PREFLIGHT, preflight};
 
 /// The supervisor while it runs.
 #[derive(Debug)]

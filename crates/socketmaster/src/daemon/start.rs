@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::env;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -20,14 +20,14 @@ use super::upgrade::{Handover, HeldWorker};
 use super::worker::{Recipe, Watching, Worker};
 use super::{Daemon, command, now};
 use crate::config::{Config, LogTarget};
-use crate::core::{Event, Policy, Supervisor, WorkerId};
-use crate::forwarder::{Options, SYSLOG};
+use crate::core::{Policy, Supervisor};
+use crate::forwarder::options::{Options, SYSLOG};
 use crate::sys::process::{self, Child};
 use crate::sys::signals::Signals;
 use crate::sys::user::{self, Account};
 use crate::sys::watched::Watched;
 use crate::sys::fds;
-use crate::wire::uri::ListenUri;
+use crate::wire::uri::{Address, ListenUri};
 
 /// Why the supervisor did not start.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +52,7 @@ enum StartUpError {
 #[must_use]
 pub fn run(config: Config) -> u8 {
     let prepared = Signals::block()
-        .and_then(|()| fds::close_all_on_exec_but(&inherited(&config)))
+        .and_then(|()| fds::close_all_on_exec())
         .and_then(|()| tokio::runtime::Builder::new_current_thread().enable_all().build());
     match prepared {
         Ok(runtime) => runtime.block_on(run_inside(config)),
@@ -176,7 +176,7 @@ fn finish_preparing(
     log: &mut Log,
     listeners: &[Listener],
 ) -> Result<(Option<RunDir>, PathBuf, Task), StartUpError> {
-    for listener in listeners.iter().filter(|l| l.uri().port() == Some(0)) {
+    for listener in listeners.iter().filter(|l| matches!(l.uri().address, Address::Tcp { port: 0, .. })) {
         log.say(format!("Listening on {}", listener.actual()));
     }
     recipe.account = account(&recipe.config)?;
@@ -221,7 +221,7 @@ fn read_signals(inputs: &Inputs) -> io::Result<Task> {
     let watched = Watched::for_input(Arc::new(signals.as_fd().try_clone_to_owned()?))?;
     let inputs = inputs.clone();
     Ok(Task::spawn(async move {
-        let read = |_| signals.read()?.ok_or_else(|| io::ErrorKind::WouldBlock.into());
+        let read = |_: BorrowedFd<'_>| signals.read()?.ok_or_else(|| io::ErrorKind::WouldBlock.into());
         while let Ok((number, pid)) = watched.read(read).await {
             if inputs.send(Input::Signal(number, pid)).is_err() {
                 return;
@@ -303,10 +303,4 @@ impl Daemon {
         self.workers.insert(held.id, worker);
         Ok(())
     }
-}
-
-/// The descriptors below which we must not pull the rug: none is closed here, only marked, and what a listener takes
-/// over marks itself.
-fn inherited(_config: &Config) -> [i32; 0] {
-    []
 }

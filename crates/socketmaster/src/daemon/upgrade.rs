@@ -150,7 +150,7 @@ impl Preflight {
     /// Ends it; its end then comes as that of any child.
     pub fn kill(&self) {
         // It may be any program by accident, with children of its own.
-        let _ = self.child.signal_group(SIGKILL);
+        let _ = self.child.signal_group(libc::SIGKILL);
     }
 
     /// What it said, now that it has ended.
@@ -257,6 +257,3 @@ impl Handover {
         UpgradeError::Exec(self.program.clone(), error)
     }
 }
-
-/// signal(7): the same number on every architecture.
-const SIGKILL: i32 = 9;

@@ -24,6 +24,7 @@ use crate::sys::watched::Watched;
 use crate::sys::{clock, scm};
 use crate::wire::environment;
 use crate::wire::launch::{LaunchError, Setup, UserIds};
+use crate::wire::notify::Notice;
 
 /// What every start needs and no reload changes.
 #[derive(Debug)]
@@ -208,11 +209,9 @@ impl Worker {
         }
         if let Some(notify) = &self.notify {
             let inputs = inputs.clone();
-            let pass_on = move |ready| !ready || inputs.send(Input::Ready(id)).is_ok();
-            let socket = Arc::clone(notify.socket());
-            self.tasks.push(Task::spawn(NotifySocket::listen(socket, uid, move |notice| {
-                pass_on(notice.ready)
-            })));
+            let pass_on = move |notice: Notice| !notice.ready || inputs.send(Input::Ready(id)).is_ok();
+            let listening = NotifySocket::listen(Arc::clone(notify.socket()), uid, pass_on);
+            self.tasks.push(Task::spawn(listening));
         }
         Ok(())
     }

@@ -42,7 +42,7 @@ use options::Options;
 use pipes::Pipes;
 
 /// The name in process lists; the kernel cuts it to 15 bytes (prctl(2), `PR_SET_NAME`).
-pub const NAME: &std::ffi::CStr = c"socketmaster-log";
+pub const NAME: &str = "socketmaster-log";
 
 /// The control socket among the events; pipes have their own ids, which the supervisor counts from below.
 const CONTROL: u64 = u64::MAX;
@@ -63,7 +63,7 @@ pub fn main(args: &[OsString]) -> ExitCode {
     // Blocked is ignored, for every signal that can be: those sent to a whole control group or terminal as well.
     // No exec follows that could inherit it.
     let _ = SigSet::all().thread_block();
-    let _ = rustix::thread::set_name(NAME);
+    let _ = rustix::thread::set_name(c"socketmaster-log");
     let result = Options::from_args(args)
         .map_err(|error| error.to_string())
         .and_then(|options| {

@@ -18,4 +18,5 @@ pub mod signals;
 pub mod socket;
 pub mod socket_path;
 pub mod user;
+pub mod waiting;
 pub mod watched;

@@ -113,6 +113,17 @@ pub fn reap(pid: i32) {
     wait(pid, libc::WNOHANG);
 }
 
+/// Ends these children of ours at once. Until they are reaped, by this, their pids are theirs.
+pub fn kill_and_reap(children: &[i32]) {
+    for pid in children {
+        if let Some(id) = Pid::from_raw(*pid) {
+            // It may have ended by itself: then there is only the reaping left.
+            let _ = rustix::process::kill_process(id, Signal::KILL);
+        }
+        wait(*pid, 0);
+    }
+}
+
 fn wait(pid: i32, options: i32) {
     let Ok(id) = libc::id_t::try_from(pid) else { return };
     let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
