@@ -1,2 +1,4 @@
+mod histories;
 mod scenarios;
 mod script;
+mod world;
