@@ -3,63 +3,12 @@
 
 use std::time::Duration;
 
-use crate::config::{Readiness, Restart};
+use super::process::Process;
+use crate::config::Restart;
 use crate::core::{
-    Action, BLIND_WAIT, Ending, Event, Generation, Policy, Reason, Request, Supervisor, Time,
-    Verdict, Why, WorkerId,
+    Action, Ending, Event, Generation, Policy, Reason, Request, Supervisor, Time, Verdict, Why,
+    WorkerId,
 };
-
-/// A living process.
-pub(super) struct Process {
-    pub(super) id: WorkerId,
-    generation: Generation,
-    since: Time,
-    launched: Option<Time>,
-    waiting: Option<Time>,
-    blind: bool,
-    ready: Option<Time>,
-    /// Signals it got, the oldest first.
-    told: Vec<i32>,
-    leave_by: Option<Time>,
-    killed: bool,
-}
-
-impl Process {
-    fn is_starting(&self) -> bool {
-        self.ready.is_none() && self.is_wanted()
-    }
-
-    /// Nobody told it to leave.
-    fn is_wanted(&self) -> bool {
-        self.told.is_empty() && !self.killed
-    }
-
-    fn ready_at(&self, policy: &Policy) -> Option<Time> {
-        match policy.readiness {
-            _ if !self.is_starting() => None,
-            Readiness::Timer(after) => Some(self.launched? + after),
-            Readiness::Auto { settle } => {
-                let seen = self.waiting.map(|at| at + settle);
-                let unseen = self
-                    .launched
-                    .filter(|_| self.blind)
-                    .map(|at| at + BLIND_WAIT);
-                seen.into_iter().chain(unseen).min()
-            }
-        }
-    }
-
-    fn kill_at(&self, policy: &Policy) -> Option<Time> {
-        if self.killed {
-            return None;
-        }
-        let timed = self.blind || matches!(policy.readiness, Readiness::Timer(_));
-        if self.is_starting() && !(timed && self.launched.is_some()) {
-            return Some(self.since + policy.ready_timeout);
-        }
-        self.leave_by
-    }
-}
 
 /// A request that has no verdict yet, and the generation that was started for it.
 type Open = (Request, Option<Generation>);
@@ -71,6 +20,8 @@ pub(super) struct World {
     event: Option<Event>,
     open: Vec<Open>,
     last_worker: u64,
+    /// The last one of the step before.
+    known_workers: u64,
     last_generation: u64,
     attempt: Option<(WorkerId, Generation)>,
     serving: Option<Generation>,
@@ -100,6 +51,7 @@ impl World {
             event: None,
             open: Vec::new(),
             last_worker: 0,
+            known_workers: 0,
             last_generation: 0,
             attempt: None,
             serving: None,
@@ -278,8 +230,7 @@ impl World {
     }
 
     fn drain(&mut self, id: WorkerId) {
-        let (now, patience, signal) =
-            (self.now, self.policy.drain_timeout, self.policy.stop_signal);
+        let (now, policy, known) = (self.now, self.policy, self.known_workers);
         assert_eq!(self.stops, 0, "a drain after a stop");
         let generation = self.find(id).generation;
         let better = |p: &Process| p.generation > generation && p.ready.is_some() && p.is_wanted();
@@ -290,14 +241,9 @@ impl World {
         assert!(self.welcomed.is_some(), "drained without a new generation");
         let process = self.find(id);
         assert!(process.told.is_empty(), "{id:?} was told before");
-        let fresh = process.since == now && process.launched.is_none() && process.ready.is_none();
-        assert!(
-            !fresh || self.event != Some(Event::Timeout),
-            "started to be drained"
-        );
-        let process = self.find(id);
-        process.told.push(signal);
-        process.leave_by = patience.map(|span| now + span);
+        assert!(id.0 <= known, "{id:?} was started to be drained");
+        process.told.push(policy.stop_signal);
+        process.leave_by = policy.drain_timeout.map(|span| now + span);
     }
 
     fn forward(&mut self, id: WorkerId, signal: i32) {
@@ -342,7 +288,7 @@ impl World {
                 assert_eq!(self.welcomed, Some(by), "done too early");
             }
             Verdict::Failed(by, _) => {
-                assert_eq!(generation, Some(by), "the wrong reload's verdict")
+                assert_eq!(generation, Some(by), "the wrong reload's verdict");
             }
             Verdict::Superseded => assert!(self.stops > 0 || self.over.is_some(), "by what?"),
         }
@@ -433,6 +379,7 @@ impl World {
         let starting = self.living.iter().filter(|p| p.is_starting()).count();
         assert_eq!(supervisor.starting().count(), starting, "starting");
         self.welcomed = None;
+        self.known_workers = self.last_worker;
     }
 
     pub(super) fn deadline(&self) -> Option<Time> {
