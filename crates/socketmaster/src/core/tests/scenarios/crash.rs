@@ -214,6 +214,7 @@ fn a_reload_under_way_saves_a_service_whose_app_exits_0() {
         110 exit 1 0
         120 ready 2 => welcome 2, 7 done by 2
         120 idle
+        130 reload 8 => start 3 of 3
         ",
     );
 }

@@ -158,3 +158,16 @@ fn a_timer_of_zero_is_ready_as_soon_as_it_runs() {
         ",
     );
 }
+
+#[test]
+fn a_timer_starts_when_the_program_runs() {
+    play(
+        TIMER,
+        "
+        0 begin => start 1 of 1
+        3500 timeout
+        4000 launched 1
+        7000 deadline => welcome 1
+        ",
+    );
+}

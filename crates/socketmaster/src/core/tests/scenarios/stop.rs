@@ -205,3 +205,23 @@ fn the_highest_signal_can_be_the_stop_signal() {
         ",
     );
 }
+
+#[test]
+fn a_stop_takes_back_the_restart_that_was_waited_for() {
+    play(
+        AUTO,
+        "
+        0 begin => start 1 of 1
+        1 launched 1
+        5 ready 1 => welcome 1
+        100 reload 7 => start 2 of 2
+        150 ready 2 => welcome 2, drain 1, 7 done by 2
+        160 exit 2 1 => restart 2 in 0, start 3 of 2
+        170 exit 3 1 => 3 failed: exit 1, restart 2 in 109
+        180 stop 15 => forward 15 to 1
+        180 idle
+        300 timeout
+        400 exit 1 0 => leave with 0
+        ",
+    );
+}

@@ -64,3 +64,18 @@ fn an_upgrade_while_a_restart_is_waited_for_keeps_the_moment_and_the_count() {
         ",
     );
 }
+
+#[test]
+fn an_upgrade_after_a_stop_keeps_what_the_workers_were_told() {
+    play(
+        AUTO,
+        "
+        0 begin => start 1 of 1
+        1 launched 1
+        5 ready 1 => welcome 1
+        100 stop 15 => forward 15 to 1
+        110 upgrade
+        120 signal 1 15 => leave with 0
+        ",
+    );
+}
