@@ -115,6 +115,6 @@ impl Worker {
 fn bit(signal: i32) -> u64 {
     u32::try_from(signal)
         .ok()
-        .and_then(|n| 1u64.checked_shl(n))
+        .and_then(|n| 1u64.checked_shl(n.checked_sub(1)?))
         .unwrap_or(0)
 }

@@ -1,2 +1,5 @@
+mod histories;
+mod process;
 mod scenarios;
 mod script;
+mod world;

@@ -1,0 +1,56 @@
+//! A process of the world: what became of it and what it was told.
+
+use crate::config::Readiness;
+use crate::core::{BLIND_WAIT, Generation, Policy, Time, WorkerId};
+
+/// A living process.
+pub(super) struct Process {
+    pub(super) id: WorkerId,
+    pub(super) generation: Generation,
+    pub(super) since: Time,
+    pub(super) launched: Option<Time>,
+    pub(super) waiting: Option<Time>,
+    pub(super) blind: bool,
+    pub(super) ready: Option<Time>,
+    /// Signals it got, the oldest first.
+    pub(super) told: Vec<i32>,
+    pub(super) leave_by: Option<Time>,
+    pub(super) killed: bool,
+}
+
+impl Process {
+    pub(super) fn is_starting(&self) -> bool {
+        self.ready.is_none() && self.is_wanted()
+    }
+
+    /// Nobody told it to leave.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.told.is_empty() && !self.killed
+    }
+
+    pub(super) fn ready_at(&self, policy: &Policy) -> Option<Time> {
+        match policy.readiness {
+            _ if !self.is_starting() => None,
+            Readiness::Timer(after) => Some(self.launched? + after),
+            Readiness::Auto { settle } => {
+                let seen = self.waiting.map(|at| at + settle);
+                let unseen = self
+                    .launched
+                    .filter(|_| self.blind)
+                    .map(|at| at + BLIND_WAIT);
+                seen.into_iter().chain(unseen).min()
+            }
+        }
+    }
+
+    pub(super) fn kill_at(&self, policy: &Policy) -> Option<Time> {
+        if self.killed {
+            return None;
+        }
+        let timed = self.blind || matches!(policy.readiness, Readiness::Timer(_));
+        if self.is_starting() && !(timed && self.launched.is_some()) {
+            return Some(self.since + policy.ready_timeout);
+        }
+        self.leave_by
+    }
+}

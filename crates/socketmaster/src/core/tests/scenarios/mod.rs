@@ -1,0 +1,44 @@
+//! What the core decides, as scripts: `milliseconds event => the actions, in order`.
+//!
+//! `deadline` is a timeout that also asserts that the core asked to be woken then; `timeout` comes unasked; `idle`
+//! asserts that no wake-up is wanted; `upgrade` goes on with the state as another program reads it.
+
+mod crash;
+mod ready;
+mod reload;
+mod stop;
+mod upgrade;
+
+use std::time::Duration;
+
+use crate::config::{Readiness, Restart};
+use crate::core::Policy;
+
+const AUTO: Policy = Policy {
+    readiness: Readiness::Auto {
+        settle: Duration::from_millis(250),
+    },
+    ready_timeout: Duration::from_secs(60),
+    drain_timeout: None,
+    kill_timeout: None,
+    stop_signal: 15,
+    restart: Restart::OnFailure,
+    seed: 0,
+};
+const TIMER: Policy = Policy {
+    readiness: Readiness::Timer(Duration::from_secs(3)),
+    ..AUTO
+};
+const BOUNDED: Policy = Policy {
+    drain_timeout: Some(Duration::from_secs(30)),
+    kill_timeout: Some(Duration::from_secs(10)),
+    ..AUTO
+};
+const NEVER: Policy = Policy {
+    restart: Restart::Never,
+    ..AUTO
+};
+const ALWAYS: Policy = Policy {
+    restart: Restart::Always,
+    ..AUTO
+};

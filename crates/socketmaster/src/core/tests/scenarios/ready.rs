@@ -1,0 +1,173 @@
+//! When a worker counts as ready.
+
+use std::time::Duration;
+
+use super::{AUTO, TIMER};
+use crate::config::Readiness;
+use crate::core::Policy;
+use crate::core::tests::script::play;
+
+#[test]
+fn ready_1_counts_at_once() {
+    play(
+        AUTO,
+        "
+        0 begin => start 1 of 1
+        1 launched 1
+        5 ready 1 => welcome 1
+        5 idle
+        ",
+    );
+}
+
+#[test]
+fn a_worker_seen_waiting_is_ready_when_it_has_lived_through_the_settle_time() {
+    play(
+        AUTO,
+        "
+        0 begin => start 1 of 1
+        1 launched 1
+        10 waiting 1
+        200 waiting 1
+        259 timeout
+        260 deadline => welcome 1
+        ",
+    );
+}
+
+#[test]
+fn a_worker_that_no_longer_waits_must_settle_again() {
+    play(
+        AUTO,
+        "
+        0 begin => start 1 of 1
+        1 launched 1
+        10 waiting 1
+        100 busy 1
+        300 timeout
+        400 waiting 1
+        650 deadline => welcome 1
+        ",
+    );
+}
+
+#[test]
+fn a_worker_that_listens_and_dies_in_the_settle_time_is_a_failed_reload() {
+    play(
+        AUTO,
+        "
+        0 begin => start 1 of 1
+        1 launched 1
+        5 ready 1 => welcome 1
+        100 reload 7 => start 2 of 2
+        110 launched 2
+        120 waiting 2
+        220 exit 2 1 => 2 failed: exit 1, 7 failed in 2: exit 1
+        370 timeout
+        370 idle
+        ",
+    );
+}
+
+#[test]
+fn where_nothing_can_be_seen_three_seconds_of_life_decide() {
+    play(
+        AUTO,
+        "
+        0 begin => start 1 of 1
+        100 launched 1
+        110 blind 1
+        3099 timeout
+        3100 deadline => welcome 1
+        ",
+    );
+}
+
+#[test]
+fn a_program_that_was_never_executed_does_not_become_ready_by_living_unseen() {
+    play(
+        AUTO,
+        "
+        0 begin => start 1 of 1
+        10 blind 1
+        3010 timeout
+        60000 deadline => kill 1 NotReady, 1 failed: not ready
+        60001 signal 1 9 => leave with 137
+        ",
+    );
+}
+
+#[test]
+fn a_ready_timeout_shorter_than_the_wait_for_the_unseen_does_not_fail_every_reload() {
+    play(
+        Policy {
+            ready_timeout: Duration::from_secs(2),
+            ..AUTO
+        },
+        "
+        0 begin => start 1 of 1
+        100 launched 1
+        110 blind 1
+        2000 timeout
+        3100 deadline => welcome 1
+        ",
+    );
+}
+
+#[test]
+fn with_a_timer_it_counts_that_the_worker_lives_when_it_is_over() {
+    play(
+        TIMER,
+        "
+        0 begin => start 1 of 1
+        100 launched 1
+        200 waiting 1
+        3100 deadline => welcome 1
+        3100 idle
+        ",
+    );
+}
+
+#[test]
+fn a_timer_longer_than_the_ready_timeout_is_what_was_asked_for() {
+    play(
+        Policy {
+            readiness: Readiness::Timer(Duration::from_secs(90)),
+            ..AUTO
+        },
+        "
+        0 begin => start 1 of 1
+        100 launched 1
+        60000 timeout
+        90100 deadline => welcome 1
+        ",
+    );
+}
+
+#[test]
+fn a_timer_of_zero_is_ready_as_soon_as_it_runs() {
+    play(
+        Policy {
+            readiness: Readiness::Timer(Duration::ZERO),
+            ..AUTO
+        },
+        "
+        0 begin => start 1 of 1
+        100 launched 1
+        100 deadline => welcome 1
+        ",
+    );
+}
+
+#[test]
+fn a_timer_starts_when_the_program_runs() {
+    play(
+        TIMER,
+        "
+        0 begin => start 1 of 1
+        3500 timeout
+        4000 launched 1
+        7000 deadline => welcome 1
+        ",
+    );
+}
