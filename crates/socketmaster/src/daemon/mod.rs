@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use crate::config::Readiness;
 use crate::core::{Ending, Event, Request, Supervisor, Time, WorkerId};
 use crate::sys::clock;
 use crate::sys::process::{self, End};
@@ -104,15 +105,20 @@ impl Daemon {
         match input {
             Input::Signal(number, pid) => self.signal(number, pid),
             Input::Launched(id, answer) => self.launched(id, answer),
-            Input::Ready(id) => {
-                self.reap();
-                self.handle(Event::Ready(id));
-            }
+            Input::Ready(id) => self.says_ready(id),
             Input::PipeClosed(pipe) => self.log.closed(pipe),
             Input::LogRoom => self.log.flush(),
             Input::LogRestart => self.log.restart(),
             Input::PreflightLate => self.preflight.iter().for_each(Preflight::kill),
             Input::ListenersDown(which) => self.revive(&which),
+        }
+    }
+
+    fn says_ready(&mut self, id: WorkerId) {
+        // With `-start` time alone decides, as in the original.
+        if matches!(self.recipe.config.readiness, Readiness::Auto { .. }) {
+            self.reap();
+            self.handle(Event::Ready(id));
         }
     }
 
@@ -168,8 +174,11 @@ impl Daemon {
 
     fn gone(&mut self, id: WorkerId, pid: i32, end: End) {
         let Some(worker) = self.workers.remove(&id) else { return };
-        // What it leaves behind in its process group has nobody to tell it any more.
-        let _ = worker.child.signal_group(self.recipe.config.stop_signal);
+        // What it leaves behind in its process group has nobody to tell it any more; a failed version has no requests
+        // to finish.
+        let failed = self.core.starting().any(|starting| starting == id);
+        let signal = if failed { libc::SIGKILL } else { self.recipe.config.stop_signal };
+        let _ = worker.child.signal_group(signal);
         process::reap(pid);
         let ending = match (end, worker.error) {
             (_, Some(error)) => {
