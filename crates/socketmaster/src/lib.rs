@@ -34,6 +34,7 @@ pub mod cli;
 pub mod config;
 pub mod core;
 pub mod daemon;
+pub mod demo;
 pub mod forwarder;
 pub mod launcher;
 pub mod nearest;

@@ -1,10 +1,11 @@
 //! `socketmaster`: see the library's documentation, or `socketmaster -h`.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use socketmaster::cli::{self, Invocation};
-use socketmaster::{daemon, forwarder, launcher};
+use socketmaster::{daemon, demo, forwarder, launcher};
 
 fn main() -> ExitCode {
     let mut args: Vec<OsString> = std::env::args_os().collect();
@@ -13,6 +14,7 @@ fn main() -> ExitCode {
         Some(launcher::NAME) => launcher::main(&args),
         Some(forwarder::NAME) => forwarder::main(&args),
         Some(daemon::PREFLIGHT) => preflight(&args),
+        _ if Path::new(&name).ends_with(demo::app::NAME) => demo::app::main(Path::new(&name)),
         _ => supervise(&args),
     }
 }
@@ -20,7 +22,7 @@ fn main() -> ExitCode {
 fn supervise(args: &[OsString]) -> ExitCode {
     match cli::parse(args) {
         Ok(Invocation::Run(config)) => daemon::run(*config).into(),
-        Ok(Invocation::Demo) => ExitCode::FAILURE,
+        Ok(Invocation::Demo) => demo::run().into(),
         Ok(Invocation::Version(text)) => {
             print!("{text}");
             ExitCode::SUCCESS

@@ -43,6 +43,14 @@ impl Child {
         wait(self.pid, 0);
     }
 
+    /// Waits for its end, if need be, frees its pid, and says whether it exited with status 0.
+    #[must_use]
+    pub fn succeeded(&self) -> bool {
+        let end = peek(libc::P_PID, self.pid);
+        wait(self.pid, 0);
+        matches!(end, Ok(Some((_, End::Exit(0)))))
+    }
+
     /// Sends it a signal by number. A child that has ended is no error: its end is on the way to us.
     ///
     /// # Errors
