@@ -1,5 +1,7 @@
 //! The log forwarder as a real process, with real processes as workers.
 
+#![allow(clippy::unwrap_used)] // a test that can't go on has failed
+
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -244,7 +246,14 @@ fn a_line_of_ten_megabytes_takes_little_memory() {
 
 #[test]
 fn a_stuck_reader_of_the_log_holds_up_the_forwarder_alone() {
+    for nonblocking in [false, true] {
+        stuck_reader(nonblocking);
+    }
+}
+
+fn stuck_reader(nonblocking: bool) {
     let (stderr, mut log) = reader();
+    rustix::io::ioctl_fionbio(&stderr, nonblocking).unwrap();
     let mut forwarder = Forwarder::text(stderr);
     let mut worker = forwarder.worker("exec seq 100000");
     // Sends never wait: what the forwarder doesn't take yet waits in the socket, until that is full.
