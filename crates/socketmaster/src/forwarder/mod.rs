@@ -67,6 +67,8 @@ pub fn main(args: &[OsString]) -> ExitCode {
     // No exec follows that could inherit it.
     let _ = SigSet::all().thread_block();
     let _ = rustix::thread::set_name(NAME);
+    // It may outlive the supervisor, and must not keep a directory busy.
+    let _ = rustix::process::chdir("/");
     let result = Options::from_args(args)
         .map_err(|error| error.to_string())
         .and_then(|options| {
@@ -212,14 +214,15 @@ impl Forwarder {
                 self.log.say(&text);
             }
             ToForwarder::Pipe { id, source } => {
-                for fd in fds.into_iter().take(1) {
-                    if let Err(error) = self.pipes.add(&self.epoll, id, source, fd) {
-                        self.log.say(&format!(
-                            "The output of {} can't be read: {error}",
-                            source.pid
-                        ));
-                        self.pipes.closed.push(id);
-                    }
+                let Some(fd) = fds.into_iter().next() else {
+                    return;
+                };
+                if let Err(error) = self.pipes.add(&self.epoll, id, source, fd) {
+                    self.log.say(&format!(
+                        "The output of {} can't be read: {error}",
+                        source.pid
+                    ));
+                    self.pipes.closed.push(id);
                 }
             }
             ToForwarder::Finish { grace_ms } => {
