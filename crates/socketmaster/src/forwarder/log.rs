@@ -7,7 +7,7 @@ use crate::wire::forward::Source;
 use crate::wire::split::{LINE_MAX, Piece};
 
 /// How much is collected before it is written, in bytes.
-const BATCH: usize = 128 * 1024;
+const BATCH: usize = 256 * 1024;
 
 /// Collects lines in their final form and writes them.
 ///
@@ -60,14 +60,14 @@ impl Log {
     pub fn say(&mut self, text: &str) {
         let stamp = self.look.stamp(None);
         for line in text.split('\n') {
-            self.line(
-                &stamp,
-                Piece {
-                    bytes: line.as_bytes(),
-                    continues: false,
-                },
-            );
+            self.line(&stamp, Piece::last(line.as_bytes()));
         }
+    }
+
+    /// Nothing is collected.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.batch.is_empty()
     }
 
     /// Writes what is collected.
@@ -84,14 +84,14 @@ impl Log {
             self.lost = self.sink.count_lines(&self.batch[written..]);
             self.torn = written > 0 && self.batch[written - 1] != b'\n';
             self.reason = error.to_string();
+            self.sink.complain(&self.reason);
         }
         self.batch.clear();
         self.batch.shrink_to(BATCH + LINE_MAX);
     }
 
-    /// Gives the memory of a burst back.
+    /// Gives the memory of a burst back. To be called when nothing is collected.
     pub fn rest(&mut self) {
-        self.flush();
         self.batch = Vec::new();
     }
 
@@ -102,16 +102,10 @@ impl Log {
         } else {
             Vec::new()
         };
-        let text = format!("{} lines of the log were lost: {}", self.lost, self.reason);
+        let text = format!("Lines of the log lost: {} ({})", self.lost, self.reason);
         let stamp = self.look.stamp(None);
-        self.look.push(
-            &mut notice,
-            &stamp,
-            Piece {
-                bytes: text.as_bytes(),
-                continues: false,
-            },
-        );
+        self.look
+            .push(&mut notice, &stamp, Piece::last(text.as_bytes()));
         match self.sink.write(&notice) {
             Ok(()) => (self.lost, self.torn) = (0, false),
             Err((written, _)) => self.torn |= written > 0,

@@ -47,6 +47,9 @@ pub const NAME: &str = "socketmaster-log";
 /// The control socket among the events; pipes have their own ids, which the supervisor counts from below.
 const CONTROL: u64 = u64::MAX;
 
+/// Events that are taken at once.
+const EVENTS: usize = 64;
+
 /// Messages of the supervisor that are handled before the pipes get their turn.
 const MESSAGES_A_TURN: usize = 64;
 
@@ -64,6 +67,8 @@ pub fn main(args: &[OsString]) -> ExitCode {
     // No exec follows that could inherit it.
     let _ = SigSet::all().thread_block();
     let _ = rustix::thread::set_name(c"socketmaster-log");
+    // It may outlive the supervisor, and must not keep a directory busy.
+    let _ = rustix::process::chdir("/");
     let result = Options::from_args(args)
         .map_err(|error| error.to_string())
         .and_then(|options| {
@@ -122,18 +127,18 @@ impl Forwarder {
     }
 
     fn run(mut self) {
-        let mut events = Vec::with_capacity(64);
+        let mut events = Vec::with_capacity(EVENTS);
         while !self.is_done() {
             events.clear();
-            let waited = epoll::wait(
-                &self.epoll,
-                spare_capacity(&mut events),
-                self.timeout().as_ref(),
-            );
-            if waited == Ok(0) && self.pipes.had_burst() {
-                self.pipes.rest();
-                self.log.rest();
-                memory::trim();
+            // What is collected is written when nothing more has come meanwhile, or when it is enough for one write.
+            let timeout = if self.log.is_empty() {
+                self.timeout()
+            } else {
+                Some(Timespec::default())
+            };
+            let waited = epoll::wait(&self.epoll, spare_capacity(&mut events), timeout.as_ref());
+            if waited == Ok(0) {
+                self.pause();
             }
             let is_control = |event: &epoll::Event| event.data.u64() == CONTROL;
             if events.iter().any(is_control) {
@@ -143,13 +148,23 @@ impl Forwarder {
                 self.pipes
                     .read(&self.epoll, event.data.u64(), &mut self.log);
             }
-            self.log.flush();
             self.report();
         }
         self.pipes.drain(&self.epoll, &mut self.log);
         self.pipes.abandon(&self.epoll, &mut self.log);
         self.log.flush();
         self.report();
+    }
+
+    /// Nothing has come: writes what is collected; if nothing is, the burst is over and its memory is given back.
+    fn pause(&mut self) {
+        if !self.log.is_empty() {
+            self.log.flush();
+        } else if self.pipes.had_burst() {
+            self.pipes.rest();
+            self.log.rest();
+            memory::trim();
+        }
     }
 
     fn is_done(&self) -> bool {
@@ -199,14 +214,15 @@ impl Forwarder {
                 self.log.say(&text);
             }
             ToForwarder::Pipe { id, source } => {
-                for fd in fds.into_iter().take(1) {
-                    if let Err(error) = self.pipes.add(&self.epoll, id, source, fd) {
-                        self.log.say(&format!(
-                            "The output of {} can't be read: {error}",
-                            source.pid
-                        ));
-                        self.pipes.closed.push(id);
-                    }
+                let Some(fd) = fds.into_iter().next() else {
+                    return;
+                };
+                if let Err(error) = self.pipes.add(&self.epoll, id, source, fd) {
+                    self.log.say(&format!(
+                        "The output of {} can't be read: {error}",
+                        source.pid
+                    ));
+                    self.pipes.closed.push(id);
                 }
             }
             ToForwarder::Finish { grace_ms } => {

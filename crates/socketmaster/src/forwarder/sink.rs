@@ -45,6 +45,16 @@ impl Sink {
         }
     }
 
+    /// Says on standard error why lines are lost, if that is somewhere else: nobody would know till syslog is back.
+    pub fn complain(&self, reason: &str) {
+        if self.takes_single_lines() {
+            let text = format!(
+                "socketmaster: lines of the log are lost until syslog takes them: {reason}\n"
+            );
+            let _ = write_all(rustix::stdio::stderr(), text.as_bytes());
+        }
+    }
+
     /// Writes all of it, and waits if the reader is slow.
     ///
     /// # Errors

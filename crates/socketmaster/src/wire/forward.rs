@@ -63,7 +63,7 @@ pub enum ToForwarder {
 /// From the forwarder to the supervisor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FromForwarder {
-    /// The pipe's last writer has gone and its last byte is forwarded: a copy of the read end is of no more use.
+    /// The pipe's last writer has gone and its last byte is read: a copy of the read end is of no more use.
     Closed {
         /// The name the pipe came with.
         id: u64,

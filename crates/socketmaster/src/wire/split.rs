@@ -19,6 +19,15 @@ pub struct Piece<'a> {
     pub continues: bool,
 }
 
+impl<'a> Piece<'a> {
+    /// A line, or the end of one.
+    #[must_use]
+    pub fn last(bytes: &'a [u8]) -> Self {
+        let continues = false;
+        Self { bytes, continues }
+    }
+}
+
 /// Cuts one stream of bytes into lines. Holds at most one unfinished line of [`LINE_MAX`] bytes.
 #[derive(Debug, Default)]
 pub struct Splitter {
@@ -39,10 +48,7 @@ impl Splitter {
             let line = &chunk[start..end];
             start = end + 1;
             if line.len() <= LINE_MAX {
-                emit(Piece {
-                    bytes: line,
-                    continues: false,
-                });
+                emit(Piece::last(line));
             } else {
                 self.keep(line, &mut emit);
                 self.end(&mut emit);
@@ -91,10 +97,7 @@ impl Splitter {
     }
 
     fn end(&mut self, emit: &mut impl FnMut(Piece<'_>)) {
-        emit(Piece {
-            bytes: &self.partial,
-            continues: false,
-        });
+        emit(Piece::last(&self.partial));
         self.partial.clear();
         self.partial.shrink_to(KEEP);
     }
