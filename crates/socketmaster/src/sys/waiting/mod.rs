@@ -152,7 +152,7 @@ fn examine(process: &Process, inodes: &[u64]) -> Result<Sight, Errno> {
     }
     let mut how = None;
     let calls = process.calls(|call| match call {
-        Call::Uring => uring &= !held.rings.is_empty(),
+        Call::Uring => uring |= !held.rings.is_empty(),
         call => how = how.or_else(|| waits(process, &call, &held.sockets)),
     });
     let refused = calls.is_err_and(procfs::refuses);
