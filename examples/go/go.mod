@@ -1,0 +1,3 @@
+module mygoapp
+
+go 1.19
