@@ -9,7 +9,11 @@ use socketmaster::{daemon, demo, forwarder, launcher};
 
 fn main() -> ExitCode {
     let mut args: Vec<OsString> = std::env::args_os().collect();
-    let name = if args.is_empty() { OsString::new() } else { args.remove(0) };
+    let name = if args.is_empty() {
+        OsString::new()
+    } else {
+        args.remove(0)
+    };
     match name.to_str() {
         Some(launcher::NAME) => launcher::main(&args),
         Some(forwarder::NAME) => forwarder::main(&args),

@@ -23,7 +23,8 @@ impl Daemon {
                 } else {
                     format!("in {}", words::span(after))
                 };
-                self.log.say(format!("Restarting generation {} {when}", generation.0));
+                self.log
+                    .say(format!("Restarting generation {} {when}", generation.0));
             }
             Action::Exit(status) => self.exit = Some(status),
         }
@@ -50,7 +51,9 @@ impl Daemon {
 
     /// The launcher has said what became of it.
     pub(super) fn launched(&mut self, id: WorkerId, answer: Result<(), LaunchError>) {
-        let Some(worker) = self.workers.get_mut(&id) else { return };
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return;
+        };
         worker.launch = None;
         match answer {
             Err(error) => worker.error = Some(error),
@@ -61,10 +64,15 @@ impl Daemon {
     }
 
     fn welcome(&mut self, id: WorkerId) {
-        let Some(worker) = self.workers.get(&id) else { return };
+        let Some(worker) = self.workers.get(&id) else {
+            return;
+        };
         let (pid, generation) = (worker.child.pid(), worker.generation);
         let after = words::since(worker.since, now());
-        self.log.say(format!("Generation {} is ready: pid {pid}, after {after}", generation.0));
+        self.log.say(format!(
+            "Generation {} is ready: pid {pid}, after {after}",
+            generation.0
+        ));
         for complaint in self.sockets.look_after(pid, self.workers.len() > 1) {
             self.log.say(complaint);
         }
@@ -73,23 +81,34 @@ impl Daemon {
 
     /// Sends a signal, and SIGCONT, because a stopped process would never get it.
     fn tell(&mut self, id: WorkerId, signal: i32) {
-        let Some(worker) = self.workers.get(&id) else { return };
+        let Some(worker) = self.workers.get(&id) else {
+            return;
+        };
         let pid = worker.child.pid();
-        let told = worker.child.signal(signal).and_then(|()| worker.child.signal(libc::SIGCONT));
+        let told = worker
+            .child
+            .signal(signal)
+            .and_then(|()| worker.child.signal(libc::SIGCONT));
         let name = signals::name(signal);
         self.log.say(match told {
-            Ok(()) => format!("Telling {pid} (generation {}) to stop: SIG{name}", worker.generation.0),
+            Ok(()) => format!(
+                "Telling {pid} (generation {}) to stop: SIG{name}",
+                worker.generation.0
+            ),
             Err(error) => format!("Cannot send SIG{name} to {pid}: {error}"),
         });
     }
 
     fn kill(&mut self, id: WorkerId, why: &str) {
-        let Some(worker) = self.workers.get(&id) else { return };
+        let Some(worker) = self.workers.get(&id) else {
+            return;
+        };
         let pid = worker.child.pid();
-        self.log.say(match worker.child.signal_group(libc::SIGKILL) {
-            Ok(()) => format!("Killing {pid} (generation {}): {why}", worker.generation.0),
-            Err(error) => format!("Cannot kill {pid}: {error}"),
-        });
+        self.log
+            .say(match worker.child.signal_group(libc::SIGKILL) {
+                Ok(()) => format!("Killing {pid} (generation {}): {why}", worker.generation.0),
+                Err(error) => format!("Cannot kill {pid}: {error}"),
+            });
     }
 
     fn failed(&mut self, id: WorkerId, generation: Generation, reason: Reason) {
@@ -98,7 +117,8 @@ impl Daemon {
             Some(error) => error,
             None => words::failure(reason, config.readiness, config.ready_timeout),
         };
-        self.log.say(format!("Generation {} failed: {why}", generation.0));
+        self.log
+            .say(format!("Generation {} failed: {why}", generation.0));
         let crashed = matches!(reason, Reason::Ended(Ending::Exit(1..) | Ending::Signal(_)));
         if let Some(hint) = crashed.then(|| self.sockets.nonblocking_hint()).flatten() {
             self.log.say(hint);
@@ -114,26 +134,33 @@ impl Daemon {
     }
 
     fn report_ready(&self, serving: Generation) {
-        self.manager.ready(&format!("Generation {} serves", serving.0));
+        self.manager
+            .ready(&format!("Generation {} serves", serving.0));
     }
 
     /// Asks the program at our path whether it can go on from here.
     pub(super) fn begin_upgrade(&mut self) {
         if self.preflight.is_some() {
-            self.log.say("Upgrade: the new program is being asked already");
+            self.log
+                .say("Upgrade: the new program is being asked already");
             return;
         }
         match Preflight::start(&self.handover().0, &self.inputs) {
             Ok(preflight) => self.preflight = Some(preflight),
-            Err(error) => self.log.say(format!("Upgrade failed, nothing has changed: {error}")),
+            Err(error) => self
+                .log
+                .say(format!("Upgrade failed, nothing has changed: {error}")),
         }
     }
 
     /// Becomes the new program, if it has agreed.
     pub(super) fn finish_upgrade(&mut self) {
-        let Some(preflight) = self.preflight.take() else { return };
+        let Some(preflight) = self.preflight.take() else {
+            return;
+        };
         if let Err(error) = preflight.answer() {
-            self.log.say(format!("Upgrade failed, nothing has changed: {error}"));
+            self.log
+                .say(format!("Upgrade failed, nothing has changed: {error}"));
             return;
         }
         // What has been read and not yet been dealt with would be lost; what has not been read waits for the next
@@ -151,22 +178,36 @@ impl Daemon {
         if self.exit.is_some() {
             return;
         }
-        self.log.say(format!("Upgrading: executing {}", self.program.display()));
+        self.log
+            .say(format!("Upgrading: executing {}", self.program.display()));
         let (state, open) = self.handover();
-        let error = match open.iter().map(|fd| fds::borrow(*fd)).collect::<std::io::Result<Vec<_>>>() {
+        let error = match open
+            .iter()
+            .map(|fd| fds::borrow(*fd))
+            .collect::<std::io::Result<Vec<_>>>()
+        {
             Ok(open) => state.exec(&open).to_string(),
             Err(error) => error.to_string(),
         };
-        self.log.say(format!("Upgrade failed, nothing has changed: {error}"));
+        self.log
+            .say(format!("Upgrade failed, nothing has changed: {error}"));
     }
 
     /// Our whole state, and the numbers of the descriptors that belong to it.
     fn handover(&self) -> (Handover, Vec<i32>) {
         use std::os::fd::AsRawFd;
         let (log, mut open) = self.log.hold();
-        let listeners: Vec<_> = self.sockets.listeners().iter().map(|l| l.to_held()).collect();
+        let listeners: Vec<_> = self
+            .sockets
+            .listeners()
+            .iter()
+            .map(super::listeners::Listener::to_held)
+            .collect();
         open.extend(listeners.iter().map(|held| held.fd));
-        let rundir = self.rundir.as_ref().map(|r| (r.path().to_owned(), r.lock().as_raw_fd()));
+        let rundir = self
+            .rundir
+            .as_ref()
+            .map(|r| (r.path().to_owned(), r.lock().as_raw_fd()));
         open.extend(rundir.as_ref().map(|(_, fd)| *fd));
         let workers = self.workers.iter().map(|(id, worker)| HeldWorker {
             id: *id,
@@ -177,13 +218,17 @@ impl Daemon {
                 .notify
                 .as_ref()
                 .map(|n| (n.path().to_owned(), n.socket().as_raw_fd())),
-            launch: worker.launch.as_ref().map(|socket| socket.as_raw_fd()),
+            launch: worker.launch.as_ref().map(AsRawFd::as_raw_fd),
             error: worker.error.clone(),
             waiting: worker.sight.waiting,
         });
         let workers: Vec<_> = workers.collect();
         open.extend(workers.iter().filter_map(|w| w.launch));
-        open.extend(workers.iter().filter_map(|w| w.notify.as_ref().map(|(_, fd)| *fd)));
+        open.extend(
+            workers
+                .iter()
+                .filter_map(|w| w.notify.as_ref().map(|(_, fd)| *fd)),
+        );
         let state = Handover {
             version: Handover::version(),
             pid: std::process::id(),

@@ -31,8 +31,14 @@ impl Sockets {
         }
         let watched = Watched::for_input(Arc::new(hangups.as_fd().try_clone_to_owned()?))?;
         let watching = Task::spawn(watch(watched, Arc::clone(&hangups), inputs.clone()));
-        let mut this =
-            Self { listeners, inodes: Vec::new(), nonblocking: None, hint_given: false, hangups, _watching: watching };
+        let mut this = Self {
+            listeners,
+            inodes: Vec::new(),
+            nonblocking: None,
+            hint_given: false,
+            hangups,
+            _watching: watching,
+        };
         this.note_inodes();
         Ok(this)
     }
@@ -85,7 +91,10 @@ impl Sockets {
     }
 
     fn modes(&self) -> Vec<bool> {
-        self.listeners.iter().map(|l| l.is_nonblocking().unwrap_or(false)).collect()
+        self.listeners
+            .iter()
+            .map(|l| l.is_nonblocking().unwrap_or(false))
+            .collect()
     }
 
     /// What a failed worker may have tripped over, if the worker that serves left a listener non-blocking; said once.
@@ -94,7 +103,11 @@ impl Sockets {
             return None;
         }
         let served = self.nonblocking.as_ref()?;
-        let (listener, _) = self.listeners.iter().zip(served).find(|(_, nonblocking)| **nonblocking)?;
+        let (listener, _) = self
+            .listeners
+            .iter()
+            .zip(served)
+            .find(|(_, nonblocking)| **nonblocking)?;
         Some(format!(
             "Note: the serving generation has made {} non-blocking, which all its holders share; if the new program \
              calls accept() and expects it to block, that fails with EAGAIN",
@@ -135,10 +148,14 @@ impl Daemon {
     pub(super) fn revive(&mut self, which: &[usize]) {
         let mut replaced = false;
         for &index in which {
-            let Some(listener) = self.sockets.listeners.get_mut(index) else { continue };
+            let Some(listener) = self.sockets.listeners.get_mut(index) else {
+                continue;
+            };
             let name = listener.uri().text.clone();
             if listener.restore_backlog().is_ok() {
-                self.log.say(format!("A worker had shut {name} down for everybody; it listens again"));
+                self.log.say(format!(
+                    "A worker had shut {name} down for everybody; it listens again"
+                ));
                 continue;
             }
             let _ = self.sockets.hangups.remove(listener.fd());
@@ -151,7 +168,9 @@ impl Daemon {
                     ));
                     replaced = true;
                 }
-                Err(error) => self.log.say(format!("A worker has shut {name} down: {error}")),
+                Err(error) => self
+                    .log
+                    .say(format!("A worker has shut {name} down: {error}")),
             }
         }
         if replaced {

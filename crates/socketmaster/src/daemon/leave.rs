@@ -18,7 +18,9 @@ impl Daemon {
         tokio::pin!(patience);
         let mut orphans = self.orphans();
         if !orphans.is_empty() {
-            self.log.say(format!("Waiting for processes that workers left behind: {orphans:?}"));
+            self.log.say(format!(
+                "Waiting for processes that workers left behind: {orphans:?}"
+            ));
         }
         while !orphans.is_empty() {
             tokio::select! {
@@ -43,6 +45,9 @@ impl Daemon {
     /// Our children that are not the log forwarder: as a subreaper we inherit what workers leave behind.
     fn orphans(&mut self) -> Vec<i32> {
         self.reap();
-        process::children().into_iter().filter(|pid| !self.log.is_forwarder(*pid)).collect()
+        process::children()
+            .into_iter()
+            .filter(|pid| !self.log.is_forwarder(*pid))
+            .collect()
     }
 }

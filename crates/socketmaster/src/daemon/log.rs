@@ -87,7 +87,10 @@ impl WorkerPipes {
     /// # Errors
     /// Out of descriptors.
     pub fn writers(&self) -> io::Result<(Stdio, Stdio)> {
-        Ok((self.stdout.try_clone()?.into(), self.stderr.try_clone()?.into()))
+        Ok((
+            self.stdout.try_clone()?.into(),
+            self.stderr.try_clone()?.into(),
+        ))
     }
 }
 
@@ -138,7 +141,13 @@ impl Log {
         this.queue = held.queue;
         this.lost = held.lost;
         for (id, source, fd) in held.pipes {
-            this.pipes.insert(id, Pipe { source, reader: fds::take_over(fd)? });
+            this.pipes.insert(
+                id,
+                Pipe {
+                    source,
+                    reader: fds::take_over(fd)?,
+                },
+            );
         }
         if let Some((pid, fd)) = held.forwarder {
             let socket = fds::take_over(fd)?;
@@ -159,10 +168,20 @@ impl Log {
     /// What the next program needs to go on, and the descriptors that must stay open for it.
     #[must_use]
     pub fn hold(&self) -> (HeldLog, Vec<i32>) {
-        let forwarder = self.forwarder.as_ref().map(|f| (f.child.pid(), f.socket.as_raw_fd()));
-        let pipes: Vec<_> =
-            self.pipes.iter().map(|(id, pipe)| (*id, pipe.source, pipe.reader.as_raw_fd())).collect();
-        let open = pipes.iter().map(|pipe| pipe.2).chain(forwarder.map(|f| f.1)).collect();
+        let forwarder = self
+            .forwarder
+            .as_ref()
+            .map(|f| (f.child.pid(), f.socket.as_raw_fd()));
+        let pipes: Vec<_> = self
+            .pipes
+            .iter()
+            .map(|(id, pipe)| (*id, pipe.source, pipe.reader.as_raw_fd()))
+            .collect();
+        let open = pipes
+            .iter()
+            .map(|pipe| pipe.2)
+            .chain(forwarder.map(|f| f.1))
+            .collect();
         let held = HeldLog {
             protocol: PROTOCOL,
             forwarder,
@@ -190,7 +209,13 @@ impl Log {
         let watched = Arc::new(Watched::for_both(Arc::clone(&socket))?);
         let listening = Task::spawn(listen(Arc::clone(&watched), self.inputs.clone()));
         let since = clock::monotonic_nanos();
-        Ok(Forwarder { child, socket, watched, since, _listening: listening })
+        Ok(Forwarder {
+            child,
+            socket,
+            watched,
+            since,
+            _listening: listening,
+        })
     }
 
     /// Writes a line of the supervisor's own.
@@ -223,18 +248,31 @@ impl Log {
         let (reader, stdout) = pipe()?;
         if self.options.format == LogFormat::Text {
             let stderr = stdout.try_clone()?;
-            return Ok(WorkerPipes { readers: vec![(Stream::Output, reader)], stdout, stderr });
+            return Ok(WorkerPipes {
+                readers: vec![(Stream::Output, reader)],
+                stdout,
+                stderr,
+            });
         }
         let (error_reader, stderr) = pipe()?;
         let readers = vec![(Stream::Stdout, reader), (Stream::Stderr, error_reader)];
-        Ok(WorkerPipes { readers, stdout, stderr })
+        Ok(WorkerPipes {
+            readers,
+            stdout,
+            stderr,
+        })
     }
 
     /// Has the worker's pipes read. Our copies of the ends to write to are closed.
     pub fn read(&mut self, pipes: WorkerPipes, pid: i32, generation: u64, slot: u32) {
         for (stream, reader) in pipes.readers {
             self.last_pipe += 1;
-            let source = Source { pid, generation, slot, stream };
+            let source = Source {
+                pid,
+                generation,
+                slot,
+                stream,
+            };
             self.pipes.insert(self.last_pipe, Pipe { source, reader });
             self.queue.push_back(Message::Pipe(self.last_pipe));
         }
@@ -249,7 +287,9 @@ impl Log {
     /// Sends what waits, as far as the forwarder takes it.
     pub fn flush(&mut self) {
         self.waits_for_room = None;
-        let Some(forwarder) = &self.forwarder else { return };
+        let Some(forwarder) = &self.forwarder else {
+            return;
+        };
         while let Some(message) = self.queue.front() {
             let (bytes, pipe) = match message {
                 Message::Line(text) => (ToForwarder::Line(text.clone()).encode(), None),
@@ -259,14 +299,21 @@ impl Log {
                 }
                 Message::Pipe(id) => match self.pipes.get(id) {
                     Some(Pipe { source, reader }) => {
-                        let message = ToForwarder::Pipe { id: *id, source: *source };
+                        let message = ToForwarder::Pipe {
+                            id: *id,
+                            source: *source,
+                        };
                         (message.encode(), Some(reader.as_fd()))
                     }
                     None => (Vec::new(), None),
                 },
             };
             let sent = forwarder.watched.try_write(|socket| {
-                if bytes.is_empty() { Ok(()) } else { scm::send(socket, &bytes, pipe.as_slice()) }
+                if bytes.is_empty() {
+                    Ok(())
+                } else {
+                    scm::send(socket, &bytes, pipe.as_slice())
+                }
             });
             match sent {
                 Ok(()) => drop(self.queue.pop_front()),
@@ -288,12 +335,16 @@ impl Log {
     /// Whether this child is the forwarder.
     #[must_use]
     pub fn is_forwarder(&self, pid: i32) -> bool {
-        self.forwarder.as_ref().is_some_and(|f| f.child.pid() == pid)
+        self.forwarder
+            .as_ref()
+            .is_some_and(|f| f.child.pid() == pid)
     }
 
     /// If this child was the forwarder: takes note, has another started, and says true.
     pub fn ended(&mut self, pid: i32) -> bool {
-        let Some(ended) = self.forwarder.take_if(|f| f.child.pid() == pid) else { return false };
+        let Some(ended) = self.forwarder.take_if(|f| f.child.pid() == pid) else {
+            return false;
+        };
         let lived = Duration::from_nanos(clock::monotonic_nanos().saturating_sub(ended.since));
         if lived >= SHORT_LIFE {
             self.restart();
@@ -318,30 +369,39 @@ impl Log {
         };
         self.forwarder = Some(forwarder);
         let waits = |queue: &VecDeque<Message>, id| {
-            queue.iter().any(|message| matches!(message, Message::Pipe(other) if *other == id))
+            queue
+                .iter()
+                .any(|message| matches!(message, Message::Pipe(other) if *other == id))
         };
         for id in self.pipes.keys().rev() {
             if !waits(&self.queue, *id) {
                 self.queue.push_front(Message::Pipe(*id));
             }
         }
-        self.queue.push_front(Message::Line("The log forwarder had ended; another goes on".into()));
+        self.queue.push_front(Message::Line(
+            "The log forwarder had ended; another goes on".into(),
+        ));
         self.flush();
     }
 
     /// Lets the forwarder print all that is there and end. If it cannot, because nobody reads the log, it is killed.
     pub async fn finish(mut self) {
         self.queue.push_back(Message::Finish);
-        let Some(child) = self.forwarder.as_ref().map(|f| f.child.pidfd()) else { return };
+        let Some(child) = self.forwarder.as_ref().map(|f| f.child.pidfd()) else {
+            return;
+        };
         let ended = tokio::time::timeout(FINISH_PATIENCE, async {
             loop {
                 self.flush();
-                let Some(forwarder) = self.forwarder.as_ref() else { return };
+                let Some(forwarder) = self.forwarder.as_ref() else {
+                    return;
+                };
                 if self.queue.is_empty() || forwarder.watched.writable().await.is_err() {
                     break;
                 }
             }
-            let ended = Watched::for_input(child).map(|pidfd| async move { pidfd.readable().await });
+            let ended =
+                Watched::for_input(child).map(|pidfd| async move { pidfd.readable().await });
             if let Ok(ended) = ended {
                 let _ = ended.await;
             }

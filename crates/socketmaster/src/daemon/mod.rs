@@ -158,7 +158,10 @@ impl Daemon {
     /// whether a worker is alive.
     fn reap(&mut self) {
         while let Ok(Some((pid, end))) = process::ended() {
-            let worker = self.workers.iter().find(|(_, worker)| worker.child.pid() == pid);
+            let worker = self
+                .workers
+                .iter()
+                .find(|(_, worker)| worker.child.pid() == pid);
             if let Some(id) = worker.map(|(id, _)| *id) {
                 self.gone(id, pid, end);
             } else if self.preflight.as_ref().is_some_and(|p| p.pid() == pid) {
@@ -173,11 +176,17 @@ impl Daemon {
     }
 
     fn gone(&mut self, id: WorkerId, pid: i32, end: End) {
-        let Some(worker) = self.workers.remove(&id) else { return };
+        let Some(worker) = self.workers.remove(&id) else {
+            return;
+        };
         // What it leaves behind in its process group has nobody to tell it any more; a failed version has no requests
         // to finish.
         let failed = self.core.starting().any(|starting| starting == id);
-        let signal = if failed { libc::SIGKILL } else { self.recipe.config.stop_signal };
+        let signal = if failed {
+            libc::SIGKILL
+        } else {
+            self.recipe.config.stop_signal
+        };
         let _ = worker.child.signal_group(signal);
         process::reap(pid);
         let ending = match (end, worker.error) {

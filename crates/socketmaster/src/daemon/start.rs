@@ -22,11 +22,11 @@ use super::{Daemon, command, now};
 use crate::config::{Config, LogTarget};
 use crate::core::{Policy, Supervisor};
 use crate::forwarder::options::{Options, SYSLOG};
+use crate::sys::fds;
 use crate::sys::process::{self, Child};
 use crate::sys::signals::Signals;
 use crate::sys::user::{self, Account};
 use crate::sys::watched::Watched;
-use crate::sys::fds;
 use crate::wire::uri::{Address, ListenUri};
 
 /// Why the supervisor did not start.
@@ -38,7 +38,9 @@ enum StartUpError {
     Listen(#[from] listeners::OpenError),
     #[error("Unable to find user {0}: {1}")]
     User(String, &'static str),
-    #[error("Only root can start programs as another user: start socketmaster as root, or leave -user out")]
+    #[error(
+        "Only root can start programs as another user: start socketmaster as root, or leave -user out"
+    )]
     NotRoot,
     #[error("SOCKETMASTER_FD={0:?}: {1}")]
     Inherited(String, crate::wire::uri::UriError),
@@ -53,7 +55,11 @@ enum StartUpError {
 pub fn run(config: Config) -> u8 {
     let prepared = Signals::block()
         .and_then(|()| fds::close_all_on_exec())
-        .and_then(|()| tokio::runtime::Builder::new_current_thread().enable_all().build());
+        .and_then(|()| {
+            tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+        });
     match prepared {
         Ok(runtime) => runtime.block_on(run_inside(config)),
         Err(error) => {
@@ -149,7 +155,12 @@ fn prepare(config: Config, inputs: &Inputs, log: &mut Log) -> Result<Prepared, S
     };
     let enter = std::fs::read_dir(&directory);
     enter.map_err(|error| StartUpError::Directory(directory.clone(), error))?;
-    let mut recipe = Recipe { config, directory, account: None, descriptors: None };
+    let mut recipe = Recipe {
+        config,
+        directory,
+        account: None,
+        descriptors: None,
+    };
     recipe.program()?;
     recipe.descriptors = process::raise_descriptor_limit();
 
@@ -167,7 +178,13 @@ fn prepare(config: Config, inputs: &Inputs, log: &mut Log) -> Result<Prepared, S
         }
     };
     let sockets = Sockets::new(listeners, inputs)?;
-    Ok(Prepared { recipe, sockets, rundir, program, signals })
+    Ok(Prepared {
+        recipe,
+        sockets,
+        rundir,
+        program,
+        signals,
+    })
 }
 
 fn finish_preparing(
@@ -176,13 +193,18 @@ fn finish_preparing(
     log: &mut Log,
     listeners: &[Listener],
 ) -> Result<(Option<RunDir>, PathBuf, Task), StartUpError> {
-    for listener in listeners.iter().filter(|l| matches!(l.uri().address, Address::Tcp { port: 0, .. })) {
+    for listener in listeners
+        .iter()
+        .filter(|l| matches!(l.uri().address, Address::Tcp { port: 0, .. }))
+    {
         log.say(format!("Listening on {}", listener.actual()));
     }
     recipe.account = account(&recipe.config)?;
     process::become_subreaper()?;
     let rundir = RunDir::create().map_err(|error| {
-        log.say(format!("No directory for sockets of our own ({error}): workers cannot say READY=1"));
+        log.say(format!(
+            "No directory for sockets of our own ({error}): workers cannot say READY=1"
+        ));
     });
     Ok((rundir.ok(), command::own_path()?, read_signals(inputs)?))
 }
@@ -195,14 +217,19 @@ fn replace_by_inherited(uris: &[ListenUri]) -> Result<Vec<ListenUri>, StartUpErr
         let uri = format!("fd://{fd}").parse();
         let uri: ListenUri = uri.map_err(|error| StartUpError::Inherited(fd, error))?;
         if let Some(first) = uris.first_mut() {
-            *first = ListenUri { name: first.name.take(), ..uri };
+            *first = ListenUri {
+                name: first.name.take(),
+                ..uri
+            };
         }
     }
     Ok(uris)
 }
 
 fn account(config: &Config) -> Result<Option<(String, Account)>, StartUpError> {
-    let Some(login) = &config.user else { return Ok(None) };
+    let Some(login) = &config.user else {
+        return Ok(None);
+    };
     let account = user::find(login).map_err(|error| {
         let why = match error.kind() {
             io::ErrorKind::NotFound => "there is no such login on this machine",
@@ -221,7 +248,11 @@ fn read_signals(inputs: &Inputs) -> io::Result<Task> {
     let watched = Watched::for_input(Arc::new(signals.as_fd().try_clone_to_owned()?))?;
     let inputs = inputs.clone();
     Ok(Task::spawn(async move {
-        let read = |_: BorrowedFd<'_>| signals.read()?.ok_or_else(|| io::ErrorKind::WouldBlock.into());
+        let read = |_: BorrowedFd<'_>| {
+            signals
+                .read()?
+                .ok_or_else(|| io::ErrorKind::WouldBlock.into())
+        };
         while let Ok((number, pid)) = watched.read(read).await {
             if inputs.send(Input::Signal(number, pid)).is_err() {
                 return;
@@ -251,7 +282,12 @@ fn policy(config: &Config) -> Policy {
 }
 
 /// Goes on after an upgrade.
-fn resume(config: Config, state: Handover, inputs: Inputs, queue: Queue) -> Result<Daemon, StartUpError> {
+fn resume(
+    config: Config,
+    state: Handover,
+    inputs: Inputs,
+    queue: Queue,
+) -> Result<Daemon, StartUpError> {
     let mut log = Log::resume(state.log, log_options(&config), inputs.clone())?;
     log.say(concat!("Upgraded to version ", env!("CARGO_PKG_VERSION")));
     let mut listeners = Vec::new();
@@ -265,7 +301,12 @@ fn resume(config: Config, state: Handover, inputs: Inputs, queue: Queue) -> Resu
     let account = account(&config)?;
     let core = Supervisor::restore(policy(&config), state.core);
     let prepared = Prepared {
-        recipe: Recipe { config, directory: state.directory, account, descriptors: state.descriptors },
+        recipe: Recipe {
+            config,
+            directory: state.directory,
+            account,
+            descriptors: state.descriptors,
+        },
         sockets: Sockets::new(listeners, &inputs)?,
         rundir,
         program: state.program,
@@ -296,7 +337,10 @@ impl Daemon {
             notify,
             launch,
             error: held.error,
-            sight: Watching { waiting: held.waiting, ..Watching::new(held.pid) },
+            sight: Watching {
+                waiting: held.waiting,
+                ..Watching::new(held.pid)
+            },
             tasks: Vec::new(),
         };
         self.recipe.resume(&mut worker, held.id, &self.inputs)?;

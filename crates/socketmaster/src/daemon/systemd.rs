@@ -35,7 +35,9 @@ impl ServiceManager {
     /// A reload has begun. The time stamp is compulsory (`CLOCK_MONOTONIC`, microseconds).
     pub fn reloading(&self) {
         let micros = clock::monotonic_nanos() / 1000;
-        self.say(&format!("RELOADING=1\nMONOTONIC_USEC={micros}\nSTATUS=Reloading"));
+        self.say(&format!(
+            "RELOADING=1\nMONOTONIC_USEC={micros}\nSTATUS=Reloading"
+        ));
     }
 
     /// A stop has begun.

@@ -138,7 +138,13 @@ impl Preflight {
             let _ = inputs.send(Input::PreflightLate);
         });
         let (stdout, stderr) = (stdout.into(), stderr.into());
-        Ok(Self { child, program, stdout, stderr, _patience: patience })
+        Ok(Self {
+            child,
+            program,
+            stdout,
+            stderr,
+            _patience: patience,
+        })
     }
 
     /// Its pid.
@@ -163,7 +169,11 @@ impl Preflight {
         }
         let words = said(self.stderr.as_fd());
         let words = words.trim_end();
-        let words = if words.is_empty() { "it said nothing" } else { words };
+        let words = if words.is_empty() {
+            "it said nothing"
+        } else {
+            words
+        };
         Err(UpgradeError::Answer(self.program, words.to_owned()))
     }
 }
@@ -210,7 +220,9 @@ impl Handover {
             return Ok(state);
         }
         let theirs = state.version;
-        Err(io::Error::other(format!("handover {theirs} is not {VERSION}, the one that this version knows")))
+        Err(io::Error::other(format!(
+            "handover {theirs} is not {VERSION}, the one that this version knows"
+        )))
     }
 
     fn seal(&self) -> Result<OwnedFd, UpgradeError> {
@@ -225,9 +237,13 @@ impl Handover {
     pub fn take() -> io::Result<Option<Self>> {
         let number = env::var(VARIABLE).ok().and_then(|value| {
             let (pid, fd) = value.split_once(':')?;
-            (pid.parse() == Ok(process::id())).then(|| fd.parse().ok()).flatten()
+            (pid.parse() == Ok(process::id()))
+                .then(|| fd.parse().ok())
+                .flatten()
         });
-        let Some(number) = number else { return Ok(None) };
+        let Some(number) = number else {
+            return Ok(None);
+        };
         let memory = fds::take_over(number)?;
         Self::read(&handover::unseal(&memory)?).map(Some)
     }

@@ -20,14 +20,18 @@ impl Daemon {
 
     /// The starting workers whose program runs.
     fn visible(&self) -> impl Iterator<Item = WorkerId> {
-        self.core
-            .starting()
-            .filter(|id| self.workers.get(id).is_some_and(|worker| worker.launch.is_none()))
+        self.core.starting().filter(|id| {
+            self.workers
+                .get(id)
+                .is_some_and(|worker| worker.launch.is_none())
+        })
     }
 
     pub(super) fn look(&mut self) {
         for id in self.visible().collect::<Vec<_>>() {
-            let Some(worker) = self.workers.get_mut(&id) else { continue };
+            let Some(worker) = self.workers.get_mut(&id) else {
+                continue;
+            };
             let sight = worker.sight.watcher.look(self.sockets.inodes());
             let waiting = matches!(sight, Sight::Waiting(_));
             let changed = std::mem::replace(&mut worker.sight.waiting, waiting) != waiting;

@@ -68,9 +68,14 @@ pub fn why(why: Why) -> &'static str {
 #[must_use]
 pub fn verdict(verdict: Verdict, serving: Option<Generation>) -> String {
     match (verdict, serving) {
-        (Verdict::Done(generation), _) => format!("Reload done: generation {} serves", generation.0),
+        (Verdict::Done(generation), _) => {
+            format!("Reload done: generation {} serves", generation.0)
+        }
         (Verdict::Failed(..), Some(serving)) => {
-            format!("Reload failed: generation {} serves on, nothing has changed", serving.0)
+            format!(
+                "Reload failed: generation {} serves on, nothing has changed",
+                serving.0
+            )
         }
         (Verdict::Failed(..), None) => "Reload failed: no generation has been ready yet".into(),
         (Verdict::Superseded, _) => "Reload dropped: the service is stopping".into(),

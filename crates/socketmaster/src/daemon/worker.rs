@@ -75,7 +75,11 @@ impl Watching {
     /// Nothing has been seen yet.
     #[must_use]
     pub fn new(pid: i32) -> Self {
-        Self { watcher: Watcher::new(pid), waiting: false, blind: false }
+        Self {
+            watcher: Watcher::new(pid),
+            waiting: false,
+            blind: false,
+        }
     }
 }
 
@@ -115,7 +119,9 @@ impl Recipe {
         let program = self.program()?;
         let args = &self.config.args;
         log.say(format!("Starting {}", command::shown(&program, args)));
-        let notify = rundir.map(|dir| NotifySocket::bind(dir.path(), id)).transpose()?;
+        let notify = rundir
+            .map(|dir| NotifySocket::bind(dir.path(), id))
+            .transpose()?;
         let pipes = log.pipes()?;
         let (stdout, stderr) = pipes.writers()?;
         let (ours, theirs) = scm::pair()?;
@@ -124,7 +130,11 @@ impl Recipe {
         let child = Command::new("/proc/self/exe")
             .arg0(launcher::NAME)
             .arg(self.setup(listeners.len()))
-            .args([self.directory.as_os_str(), program.as_os_str(), program.as_os_str()])
+            .args([
+                self.directory.as_os_str(),
+                program.as_os_str(),
+                program.as_os_str(),
+            ])
             .args(args)
             .env_clear()
             .envs(self.environment(generation, listeners, notify.as_ref()))
@@ -166,7 +176,12 @@ impl Recipe {
         let pid = process::id().cast_signed();
         let death =
             (self.config.orphans == Orphans::Kill).then_some((self.config.stop_signal, pid));
-        let setup = Setup { listeners, user, descriptors: self.descriptors, death };
+        let setup = Setup {
+            listeners,
+            user,
+            descriptors: self.descriptors,
+            death,
+        };
         // Plain fields cannot fail to be written; an empty text would be refused by the launcher.
         serde_json::to_string(&setup).unwrap_or_default()
     }
@@ -183,7 +198,10 @@ impl Recipe {
             slot: SLOT,
             names: &names,
             notify_socket: notify.map(NotifySocket::path),
-            user: self.account.as_ref().map(|(login, account)| (&**login, Path::new(&account.home))),
+            user: self
+                .account
+                .as_ref()
+                .map(|(login, account)| (&**login, Path::new(&account.home))),
         };
         environment::build(std::env::vars_os(), launcher::FIRST_LISTENER, &worker).into_iter()
     }
@@ -209,7 +227,8 @@ impl Worker {
         }
         if let Some(notify) = &self.notify {
             let inputs = inputs.clone();
-            let pass_on = move |notice: Notice| !notice.ready || inputs.send(Input::Ready(id)).is_ok();
+            let pass_on =
+                move |notice: Notice| !notice.ready || inputs.send(Input::Ready(id)).is_ok();
             let listening = NotifySocket::listen(Arc::clone(notify.socket()), uid, pass_on);
             self.tasks.push(Task::spawn(listening));
         }
@@ -223,8 +242,13 @@ const SLOT: u32 = 0;
 /// Sends the listeners and then our standard input.
 fn hand_over(socket: BorrowedFd<'_>, listeners: &[Listener]) -> io::Result<()> {
     let stdin = io::stdin();
-    let fds: Vec<_> = listeners.iter().map(Listener::fd).chain([stdin.as_fd()]).collect();
-    fds.chunks(scm::MAX_FDS).try_for_each(|some| scm::send(socket, b"+", some))
+    let fds: Vec<_> = listeners
+        .iter()
+        .map(Listener::fd)
+        .chain([stdin.as_fd()])
+        .collect();
+    fds.chunks(scm::MAX_FDS)
+        .try_for_each(|some| scm::send(socket, b"+", some))
 }
 
 /// The launcher's error, or its end without one, which is the program's beginning.

@@ -28,8 +28,13 @@ const WORK: Duration = Duration::from_millis(5);
 /// `argv[0]` really lies, as in a deploy that moves a symlink.
 #[must_use]
 pub fn main(argv0: &Path) -> ExitCode {
-    let version = argv0.parent().and_then(|directory| directory.canonicalize().ok());
-    let version = version.as_deref().and_then(Path::file_name).unwrap_or_default();
+    let version = argv0
+        .parent()
+        .and_then(|directory| directory.canonicalize().ok());
+    let version = version
+        .as_deref()
+        .and_then(Path::file_name)
+        .unwrap_or_default();
     match run(&version.to_string_lossy()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -43,7 +48,9 @@ fn run(version: &str) -> io::Result<()> {
     Signals::block()?;
     let listener = StdListener::from(fds::take_over(FIRST_LISTENER)?);
     listener.set_nonblocking(true)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let listener = TcpListener::from_std(listener)?;
         println!("{version} listening...");
@@ -90,7 +97,11 @@ async fn serve(mut stream: TcpStream, answer: String) -> io::Result<()> {
 async fn stop_signal() -> io::Result<()> {
     let signals = Signals::open()?;
     let watched = Watched::for_input(Arc::new(signals.as_fd().try_clone_to_owned()?))?;
-    let read = |_: BorrowedFd<'_>| signals.read()?.ok_or_else(|| io::ErrorKind::WouldBlock.into());
+    let read = |_: BorrowedFd<'_>| {
+        signals
+            .read()?
+            .ok_or_else(|| io::ErrorKind::WouldBlock.into())
+    };
     while watched.read(read).await?.0 != libc::SIGTERM {}
     Ok(())
 }

@@ -42,8 +42,11 @@ const DEPLOYS: [(&str, bool); 4] = [("v2", true), ("v3", true), ("v4", false), (
 #[must_use]
 pub fn run() -> u8 {
     let screen = Screen::new();
-    let runtime = Signals::block()
-        .and_then(|()| tokio::runtime::Builder::new_current_thread().enable_all().build());
+    let runtime = Signals::block().and_then(|()| {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+    });
     let result = runtime.and_then(|runtime| {
         LocalSet::new().block_on(&runtime, async {
             tokio::select! {
@@ -84,8 +87,16 @@ async fn demonstrate(screen: &Screen) -> io::Result<bool> {
     for (version, good) in DEPLOYS {
         pause(screen, &clients).await;
         let what = if good { "" } else { ", which is broken," };
-        screen.event(now() - begin, Mark::Plain, &format!("deploy {version}{what} and kill -HUP"));
-        if good { site.install(version, &program)? } else { site.install_broken(version)? }
+        screen.event(
+            now() - begin,
+            Mark::Plain,
+            &format!("deploy {version}{what} and kill -HUP"),
+        );
+        if good {
+            site.install(version, &program)?;
+        } else {
+            site.install_broken(version)?;
+        }
         site.deploy(version)?;
         let asked = now();
         supervisor.child.signal(libc::SIGHUP)?;
@@ -125,9 +136,19 @@ async fn pause(screen: &Screen, clients: &Clients) {
 }
 
 fn summary(screen: &Screen, tally: &clients::Tally, reloads: &[Duration]) {
-    let versions: Vec<_> = tally.answered.iter().map(|(v, n)| format!("{v} {n}")).collect();
-    let times: Vec<_> = reloads.iter().map(|time| format!("{} ms", time.as_millis())).collect();
-    screen.line(&format!("\n{} requests sent, {} lost", tally.sent, tally.lost));
+    let versions: Vec<_> = tally
+        .answered
+        .iter()
+        .map(|(v, n)| format!("{v} {n}"))
+        .collect();
+    let times: Vec<_> = reloads
+        .iter()
+        .map(|time| format!("{} ms", time.as_millis()))
+        .collect();
+    screen.line(&format!(
+        "\n{} requests sent, {} lost",
+        tally.sent, tally.lost
+    ));
     if let Some(loss) = &tally.first_loss {
         screen.line(&format!("the first loss: {loss}"));
     }
@@ -157,7 +178,12 @@ impl Supervisor {
             .spawn()?;
         let log = Watched::for_input(Arc::new(OwnedFd::from(reader)))?;
         let child = Child::new(child.id().cast_signed())?;
-        Ok(Self { child, log, unread: Vec::new(), seen: Vec::new() })
+        Ok(Self {
+            child,
+            log,
+            unread: Vec::new(),
+            seen: Vec::new(),
+        })
     }
 
     /// The next line of the log that begins with these words, or contains them, without its prefix.
@@ -171,7 +197,9 @@ impl Supervisor {
                 }
             }
         });
-        found.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        found
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 
     async fn line(&mut self) -> io::Result<String> {
@@ -186,7 +214,10 @@ impl Supervisor {
             let read = |fd: BorrowedFd<'_>| Ok(rustix::io::read(fd, &mut buffer)?);
             let length = self.log.read(read).await?;
             if length == 0 {
-                return Err(io::Error::other(format!("the supervisor ended: {:?}", self.seen.last())));
+                return Err(io::Error::other(format!(
+                    "the supervisor ended: {:?}",
+                    self.seen.last()
+                )));
             }
             self.unread.extend_from_slice(&buffer[..length]);
         }
@@ -204,7 +235,11 @@ impl Supervisor {
 
     /// Why the last generation failed.
     fn failure(&self) -> String {
-        let mut lines = self.seen.iter().rev().filter(|line| line.starts_with("Generation "));
+        let mut lines = self
+            .seen
+            .iter()
+            .rev()
+            .filter(|line| line.starts_with("Generation "));
         let why = lines.find_map(|line| line.split_once(" failed: "));
         why.map(|(_, why)| why.to_owned()).unwrap_or_default()
     }
@@ -233,7 +268,11 @@ impl Drop for Supervisor {
 async fn interrupted() -> io::Result<bool> {
     let signals = Signals::open()?;
     let watched = Watched::for_input(Arc::new(signals.as_fd().try_clone_to_owned()?))?;
-    let read = |_: BorrowedFd<'_>| signals.read()?.ok_or_else(|| io::ErrorKind::WouldBlock.into());
+    let read = |_: BorrowedFd<'_>| {
+        signals
+            .read()?
+            .ok_or_else(|| io::ErrorKind::WouldBlock.into())
+    };
     while watched.read(read).await?.0 == libc::SIGCHLD {}
     Err(io::Error::other("interrupted"))
 }

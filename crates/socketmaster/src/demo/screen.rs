@@ -31,7 +31,11 @@ impl Screen {
             Mark::Good => ("✓", "32"),
             Mark::Bad => ("✗", "31"),
         };
-        let sign = if self.colour { format!("\x1b[{code}m{sign}\x1b[0m") } else { sign.to_owned() };
+        let sign = if self.colour {
+            format!("\x1b[{code}m{sign}\x1b[0m")
+        } else {
+            sign.to_owned()
+        };
         self.line(&format!("{:5.1} s  {sign} {text}", at.as_secs_f64()));
     }
 

@@ -33,7 +33,10 @@ impl Site {
     pub(super) fn install_broken(&self, version: &str) -> io::Result<()> {
         fs::create_dir(self.0.join(version))?;
         let script = self.0.join(version).join(app::NAME);
-        fs::write(&script, "#!/bin/sh\necho 'cannot read config.toml: no such file'\nexit 3\n")?;
+        fs::write(
+            &script,
+            "#!/bin/sh\necho 'cannot read config.toml: no such file'\nexit 3\n",
+        )?;
         fs::set_permissions(script, fs::Permissions::from_mode(0o755))
     }
 

@@ -34,7 +34,10 @@ pub fn seal(bytes: &[u8]) -> io::Result<OwnedFd> {
 pub fn unseal(fd: impl AsFd) -> io::Result<Vec<u8>> {
     let seals = fcntl_get_seals(fd.as_fd()).unwrap_or(SealFlags::empty());
     if !seals.contains(SEALS) {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "not a sealed state"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "not a sealed state",
+        ));
     }
     let mut file = File::from(fd.as_fd().try_clone_to_owned()?);
     file.rewind()?;

@@ -23,7 +23,10 @@ impl Child {
     pub fn new(pid: i32) -> io::Result<Self> {
         let id = Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidInput)?;
         let pidfd = pidfd_open(id, PidfdFlags::empty())?;
-        Ok(Self { pid, pidfd: Arc::new(pidfd) })
+        Ok(Self {
+            pid,
+            pidfd: Arc::new(pidfd),
+        })
     }
 
     /// Its process id.
@@ -133,7 +136,9 @@ pub fn kill_and_reap(children: &[i32]) {
 }
 
 fn wait(pid: i32, options: i32) {
-    let Ok(id) = libc::id_t::try_from(pid) else { return };
+    let Ok(id) = libc::id_t::try_from(pid) else {
+        return;
+    };
     let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
     // SAFETY: waitid writes the siginfo it is given. That the child is gone already is the only possible failure.
     unsafe { libc::waitid(libc::P_PID, id, info.as_mut_ptr(), libc::WEXITED | options) };
@@ -152,7 +157,7 @@ fn peek(kind: libc::idtype_t, id: i32) -> io::Result<Option<(i32, End)>> {
         let info = info.assume_init();
         (info.si_pid(), info.si_code, info.si_status())
     };
-    Ok((pid != 0).then(|| {
+    Ok((pid != 0).then_some({
         (
             pid,
             if code == libc::CLD_EXITED {

@@ -65,7 +65,10 @@ impl Watched {
     /// # Errors
     /// The runtime is ending.
     pub async fn writable(&self) -> io::Result<()> {
-        self.0.writable().await.map(|mut guard| guard.retain_ready())
+        self.0
+            .writable()
+            .await
+            .map(|mut guard| guard.retain_ready())
     }
 
     /// Waits for input without reading it: for a pidfd, whose only input is the process's end.
@@ -73,6 +76,9 @@ impl Watched {
     /// # Errors
     /// The runtime is ending.
     pub async fn readable(&self) -> io::Result<()> {
-        self.0.readable().await.map(|mut guard| guard.retain_ready())
+        self.0
+            .readable()
+            .await
+            .map(|mut guard| guard.retain_ready())
     }
 }
