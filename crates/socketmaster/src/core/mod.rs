@@ -178,7 +178,7 @@ impl Supervisor {
             Event::Waiting(id, seen) => self.note(id, |_, waiting, _| {
                 *waiting = if seen { waiting.or(Some(now)) } else { None };
             }),
-            Event::Blind(id) => self.note(id, |_, _, blind| *blind = true),
+            Event::Blind(id, is) => self.note(id, |_, _, blind| *blind = is),
             Event::Ready(id) => self.ready(now, id, &mut out),
             Event::Exited(id, ending) => self.exited(now, id, ending, &mut out),
             Event::Timeout => self.expire(now, &mut out),

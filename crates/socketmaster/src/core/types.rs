@@ -50,8 +50,8 @@ pub enum Event {
     Ready(WorkerId),
     /// The worker was seen waiting for connections (`true`), or no longer is (`false`).
     Waiting(WorkerId, bool),
-    /// Nothing can be seen of the worker: time must decide.
-    Blind(WorkerId),
+    /// Nothing can be seen of the worker (`true`): time must decide; or something can be seen after all (`false`).
+    Blind(WorkerId, bool),
     /// The worker's process is gone.
     Exited(WorkerId, Ending),
     /// [`Supervisor::next_deadline`](super::Supervisor::next_deadline) has come.

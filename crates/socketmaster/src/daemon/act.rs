@@ -221,6 +221,7 @@ impl Daemon {
             launch: worker.launch.as_ref().map(AsRawFd::as_raw_fd),
             error: worker.error.clone(),
             waiting: worker.sight.waiting,
+            blind: worker.sight.blind,
         });
         let workers: Vec<_> = workers.collect();
         open.extend(workers.iter().filter_map(|w| w.launch));

@@ -339,6 +339,7 @@ impl Daemon {
             error: held.error,
             sight: Watching {
                 waiting: held.waiting,
+                blind: held.blind,
                 ..Watching::new(held.pid)
             },
             tasks: Vec::new(),

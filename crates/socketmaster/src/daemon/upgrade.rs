@@ -83,6 +83,9 @@ pub struct HeldWorker {
     pub error: Option<LaunchError>,
     /// Whether it was seen waiting.
     pub waiting: bool,
+    /// Whether nothing could be seen of it.
+    #[serde(default)]
+    pub blind: bool,
 }
 
 /// Why an upgrade did not happen.

@@ -35,19 +35,20 @@ impl Daemon {
             let sight = worker.sight.watcher.look(self.sockets.inodes());
             let waiting = matches!(sight, Sight::Waiting(_));
             let changed = std::mem::replace(&mut worker.sight.waiting, waiting) != waiting;
+            let blind = matches!(sight, Sight::Blind(_));
+            let blind_changed = std::mem::replace(&mut worker.sight.blind, blind) != blind;
+            let pid = worker.child.pid();
             if let Sight::Blind(reason) = sight
-                && !worker.sight.blind
+                && !std::mem::replace(&mut self.blind_said, true)
             {
-                worker.sight.blind = true;
-                let pid = worker.child.pid();
-                if !std::mem::replace(&mut self.blind_said, true) {
-                    self.log.say(format!(
-                        "Cannot see whether {pid} waits for connections: {reason}. Without READY=1 it counts as ready \
-                         after {} of life (-start sets another time)",
-                        words::span(BLIND_WAIT)
-                    ));
-                }
-                self.handle(Event::Blind(id));
+                self.log.say(format!(
+                    "Cannot see whether {pid} waits for connections: {reason}. Without READY=1 it counts as ready \
+                     after {} of life (-start sets another time)",
+                    words::span(BLIND_WAIT)
+                ));
+            }
+            if blind_changed {
+                self.handle(Event::Blind(id, blind));
             }
             if changed {
                 self.handle(Event::Waiting(id, waiting));

@@ -103,7 +103,8 @@ impl History {
             62..88 => self.hear(Event::Ready),
             88..108 => self.hear(|id| Event::Waiting(id, true)),
             108..112 => self.hear(|id| Event::Waiting(id, false)),
-            112..117 => self.hear(Event::Blind),
+            112..116 => self.hear(|id| Event::Blind(id, true)),
+            116..117 => self.hear(|id| Event::Blind(id, false)),
             117..152 => {
                 let id = self.worker(|p| !p.is_wanted());
                 let ending = self.ending();

@@ -63,7 +63,8 @@ fn event(word: &str, words: &mut SplitWhitespace) -> Event {
         "ready" => Event::Ready(WorkerId(number(words))),
         "waiting" => Event::Waiting(WorkerId(number(words)), true),
         "busy" => Event::Waiting(WorkerId(number(words)), false),
-        "blind" => Event::Blind(WorkerId(number(words))),
+        "blind" => Event::Blind(WorkerId(number(words)), true),
+        "sighted" => Event::Blind(WorkerId(number(words)), false),
         "timeout" => Event::Timeout,
         "exit" => {
             let id = WorkerId(number(words));

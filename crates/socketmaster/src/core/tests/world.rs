@@ -93,7 +93,7 @@ impl World {
                 self.starting(id, |p| p.waiting = p.waiting.or(Some(now)));
             }
             Event::Waiting(id, false) => self.starting(id, |p| p.waiting = None),
-            Event::Blind(id) => self.starting(id, |p| p.blind = true),
+            Event::Blind(id, blind) => self.starting(id, |p| p.blind = blind),
             Event::Exited(id, ending) => {
                 if let Some(at) = self.living.iter().position(|p| p.id == id) {
                     let process = self.living.swap_remove(at);

@@ -84,6 +84,22 @@ fn where_nothing_can_be_seen_three_seconds_of_life_decide() {
 }
 
 #[test]
+fn a_passing_helper_that_cannot_be_looked_at_does_not_make_time_decide_for_good() {
+    play(
+        AUTO,
+        "
+        0 begin => start 1 of 1
+        100 launched 1
+        110 blind 1
+        900 sighted 1
+        3100 timeout
+        60000 deadline => kill 1 NotReady, 1 failed: not ready
+        60001 signal 1 9 => leave with 137
+        ",
+    );
+}
+
+#[test]
 fn a_program_that_was_never_executed_does_not_become_ready_by_living_unseen() {
     play(
         AUTO,
