@@ -1,0 +1,195 @@
+//! A supervisor that is yet to be started.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{self, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::app::{App, fixture};
+use crate::http::Address;
+use crate::log::Log;
+use crate::supervisor::Supervisor;
+
+/// What a supervisor is started with.
+#[derive(Debug)]
+pub struct Setup {
+    program: PathBuf,
+    foreign: bool,
+    wrapper: Vec<OsString>,
+    flags: Vec<OsString>,
+    listen: Vec<String>,
+    app: Vec<OsString>,
+    variables: BTreeMap<OsString, OsString>,
+    directory: Option<PathBuf>,
+    stdin: Stdio,
+}
+
+/// The variable that marks all processes of one supervisor.
+const MARK: &str = "TESTBED_SUPERVISOR";
+
+impl Setup {
+    /// This binary, or the one that `SOCKETMASTER_UNDER_TEST` names.
+    #[must_use]
+    pub fn new(program: impl Into<PathBuf>) -> Self {
+        let foreign = env::var_os("SOCKETMASTER_UNDER_TEST").filter(|path| !path.is_empty());
+        Self {
+            foreign: foreign.is_some(),
+            program: foreign.map_or_else(|| program.into(), PathBuf::from),
+            wrapper: Vec::new(),
+            flags: Vec::new(),
+            listen: Vec::new(),
+            app: Vec::new(),
+            variables: BTreeMap::new(),
+            directory: None,
+            stdin: Stdio::null(),
+        }
+    }
+
+    /// This binary, whatever `SOCKETMASTER_UNDER_TEST` says.
+    #[must_use]
+    pub fn exactly(program: impl Into<PathBuf>) -> Self {
+        Self {
+            program: program.into(),
+            foreign: true,
+            ..Self::new("")
+        }
+    }
+
+    /// One more word of the command line, before `-command`.
+    #[must_use]
+    pub fn flag(mut self, flag: impl AsRef<OsStr>) -> Self {
+        self.flags.push(flag.as_ref().into());
+        self
+    }
+
+    /// One more listener; without any it is a free port of 127.0.0.1.
+    #[must_use]
+    pub fn listen(mut self, uri: impl Into<String>) -> Self {
+        self.listen.push(uri.into());
+        self
+    }
+
+    /// A variable of the supervisor's environment.
+    #[must_use]
+    pub fn variable(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.variables
+            .insert(name.as_ref().into(), value.as_ref().into());
+        self
+    }
+
+    /// A program that executes the supervisor, as in `env --ignore-signal=TERM`. It must keep the pid.
+    #[must_use]
+    pub fn under(mut self, words: &[&str]) -> Self {
+        self.wrapper = words.iter().map(Into::into).collect();
+        self
+    }
+
+    /// Where the supervisor starts.
+    #[must_use]
+    pub fn directory(mut self, directory: impl AsRef<Path>) -> Self {
+        self.directory = Some(directory.as_ref().into());
+        self
+    }
+
+    /// The supervisor's standard input; without it, /dev/null.
+    #[must_use]
+    pub fn stdin(mut self, stdin: impl Into<Stdio>) -> Self {
+        self.stdin = stdin.into();
+        self
+    }
+
+    /// The app: any program and its arguments.
+    #[must_use]
+    pub fn command(mut self, program: impl AsRef<OsStr>, args: &[&str]) -> Self {
+        self.app = vec![program.as_ref().into()];
+        self.app.extend(args.iter().map(Into::into));
+        self
+    }
+
+    /// The app: the fixture with a script.
+    #[must_use]
+    pub fn app(mut self, app: &App) -> Self {
+        self.app = vec![fixture().into(), app.script().into()];
+        self
+    }
+
+    /// Starts the supervisor, and waits until it is known where it listens.
+    ///
+    /// # Panics
+    /// It does not start, or does not say where it listens.
+    #[track_caller]
+    #[must_use]
+    pub fn start(mut self) -> Supervisor {
+        if self.listen.is_empty() {
+            let port = if self.foreign { free_port() } else { 0 };
+            self.listen.push(format!("tcp://127.0.0.1:{port}"));
+        }
+        let known: Vec<Option<Address>> = self.listen.iter().map(|uri| address(uri)).collect();
+        let mut this = self.spawn();
+        let mut reported = 0..;
+        for known in known {
+            let address = known.unwrap_or_else(|| this.reported_port(reported.next().unwrap()));
+            this.addresses.push(address);
+        }
+        this
+    }
+
+    /// Starts the supervisor and waits for nothing: for those that are to fail.
+    ///
+    /// # Panics
+    /// It cannot be executed.
+    #[track_caller]
+    #[must_use]
+    pub fn spawn(self) -> Supervisor {
+        static NEXT: AtomicUsize = AtomicUsize::new(1);
+        let mark = format!("{}.{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let mut words = self.wrapper;
+        words.push(self.program.into());
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).args(&self.flags);
+        for uri in &self.listen {
+            command.args(["-listen", uri]);
+        }
+        if let [program, args @ ..] = self.app.as_slice() {
+            command.arg("-command").arg(program).args(args);
+        }
+        if let Some(directory) = &self.directory {
+            command.current_dir(directory);
+        }
+        command.envs(&self.variables).env(MARK, &mark);
+        command
+            .stdin(self.stdin)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let log = Log::read(child.stderr.take().unwrap());
+        Supervisor {
+            child,
+            log,
+            mark: format!("{MARK}={mark}"),
+            addresses: Vec::new(),
+        }
+    }
+}
+
+/// Where clients go, if the URI says so.
+fn address(uri: &str) -> Option<Address> {
+    let uri = uri.split_once('?').map_or(uri, |(uri, _)| uri);
+    let (scheme, rest) = uri.split_once("://")?;
+    if scheme.ends_with("unix") {
+        return Some(Address::Unix(rest.into()));
+    }
+    let host_and_port: SocketAddr = rest.parse().ok()?;
+    (host_and_port.port() != 0).then_some(Address::Tcp(host_and_port))
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    let socket = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    socket.local_addr().expect("its number").port()
+}

@@ -1,0 +1,200 @@
+//! A supervisor that runs, and goes with all it has started when the test lets go of it.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ExitStatus};
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::http::{Address, Answer, get};
+use crate::log::{Line, Log};
+use crate::{PATIENCE, poll, processes};
+
+/// A supervisor under test.
+#[derive(Debug)]
+pub struct Supervisor {
+    pub(crate) child: Child,
+    pub(crate) log: Log,
+    /// The variable with its value that all its processes have in their environment.
+    pub(crate) mark: String,
+    pub(crate) addresses: Vec<Address>,
+}
+
+impl Supervisor {
+    /// Its pid.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.child.id().cast_signed()
+    }
+
+    /// Its log.
+    #[must_use]
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Where its first listener is reached.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        &self.addresses[0]
+    }
+
+    /// Where its listeners are reached, in order.
+    #[must_use]
+    pub fn addresses(&self) -> &[Address] {
+        &self.addresses
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        processes::signal(self.pid(), signal);
+    }
+
+    /// Asks for a reload.
+    pub fn hup(&self) {
+        self.signal(Signal::HUP);
+    }
+
+    /// Waits for the first line that contains this.
+    #[track_caller]
+    pub fn wait_for_line(&self, pattern: &str) -> Line {
+        self.wait_for_nth_line(pattern, 1)
+    }
+
+    /// Waits for the `n`th line, from 1, that contains this.
+    ///
+    /// # Panics
+    /// It does not come within [`PATIENCE`], or cannot come any more.
+    #[track_caller]
+    pub fn wait_for_nth_line(&self, pattern: &str, n: usize) -> Line {
+        match self.log.nth(pattern, n, PATIENCE) {
+            Some(line) => line,
+            None => panic!(
+                "no line {n} with {pattern:?} in the log:\n{}",
+                self.log.text()
+            ),
+        }
+    }
+
+    /// Asks the app, which must answer.
+    ///
+    /// # Panics
+    /// It does not.
+    #[track_caller]
+    pub fn get(&self, path: &str) -> Answer {
+        match get(self.address(), path) {
+            Ok(answer) => answer,
+            Err(error) => panic!("GET {path}: {error}; the log:\n{}", self.log.text()),
+        }
+    }
+
+    /// Asks until this version answers. Every request on the way must be answered too.
+    ///
+    /// # Panics
+    /// It does not within [`PATIENCE`].
+    #[track_caller]
+    pub fn wait_for_version(&self, version: &str) -> Answer {
+        let answer = poll(PATIENCE, || {
+            Some(self.get("/")).filter(|answer| answer.version() == version)
+        });
+        answer.unwrap_or_else(|| {
+            panic!(
+                "version {version} never answered; the log:\n{}",
+                self.log.text()
+            )
+        })
+    }
+
+    /// Asks it to stop with TERM, and waits for its end.
+    #[track_caller]
+    pub fn stop(&mut self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        self.wait()
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// It does not end within [`PATIENCE`].
+    #[track_caller]
+    pub fn wait(&mut self) -> ExitStatus {
+        match poll(PATIENCE, || self.ended()) {
+            Some(status) => {
+                // What it printed last has been read too, unless somebody still holds its log.
+                self.log.ended(Duration::from_secs(2));
+                status
+            }
+            None => panic!("it does not end; the log:\n{}", self.log.text()),
+        }
+    }
+
+    /// Its exit status, if it has ended.
+    ///
+    /// # Panics
+    /// It is no child of ours.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child of ours")
+    }
+
+    /// Its live processes, itself included while it lives, with their command lines.
+    #[must_use]
+    pub fn processes(&self) -> Vec<(i32, String)> {
+        processes::with_variable(&self.mark)
+    }
+
+    /// The `n`th port, from 0, that it was given by the system and says so.
+    pub(crate) fn reported_port(&self, n: usize) -> Address {
+        let port = poll(PATIENCE, || {
+            let lines = self.log.lines();
+            let uris = lines
+                .iter()
+                .filter_map(|line| line.text.split_once("Listening on "));
+            let asked: Vec<_> = uris
+                .clone()
+                .filter(|(_, uri)| uri.ends_with(":0"))
+                .collect();
+            // First it names all listeners as it was told, then those whose port it was given.
+            let mut given = uris
+                .skip_while(|(_, uri)| !uri.ends_with(":0"))
+                .filter(|(_, uri)| !uri.ends_with(":0"));
+            let (_, uri) = given.nth(n).filter(|_| n < asked.len())?;
+            let port = uri
+                .trim_end_matches(['"', '}'])
+                .rsplit_once(':')?
+                .1
+                .parse()
+                .ok()?;
+            Some(Address::Tcp(([127, 0, 0, 1], port).into()))
+        });
+        port.unwrap_or_else(|| {
+            panic!(
+                "it does not say where it listens; the log:\n{}",
+                self.log.text()
+            )
+        })
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        // It first, or it would start anew what we kill.
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+        while let [_, ..] = self.processes().as_slice() {
+            for (pid, _) in self.processes() {
+                processes::signal(pid, Signal::KILL);
+            }
+            crate::pause(Duration::from_millis(1));
+        }
+    }
+}
+
+/// The exit status as a shell shows it: 128 + the signal for one that was killed.
+#[must_use]
+pub fn shell_status(status: ExitStatus) -> i32 {
+    status
+        .code()
+        .unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
+}
