@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
-use super::{Daemon, sleep};
+use super::inputs::Input;
+use super::{Daemon, now, sleep};
 use crate::sys::process;
 
-/// How long orphans of workers may take, who were told to stop when their worker ended.
-const ORPHANS_PATIENCE: Duration = Duration::from_secs(5);
+/// How long orphans of workers may take without a kill timeout. They were told to stop when their worker ended.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long the kernel may take to end what was killed; a process in an uninterruptible wait would hold us for ever.
+const KILL_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Daemon {
     /// Waits for what is left of the workers, then removes what is ours in the file system and ends the log.
@@ -14,24 +18,7 @@ impl Daemon {
         if let Some(preflight) = &self.preflight {
             preflight.kill();
         }
-        let patience = sleep(Some(ORPHANS_PATIENCE));
-        tokio::pin!(patience);
-        let mut orphans = self.orphans();
-        if !orphans.is_empty() {
-            self.log.say(format!(
-                "Waiting for processes that workers left behind: {orphans:?}"
-            ));
-        }
-        while !orphans.is_empty() {
-            tokio::select! {
-                Some(_) = self.queue.recv() => self.reap(),
-                () = &mut patience => {
-                    self.log.say(format!("Killing processes that workers left behind: {orphans:?}"));
-                    process::kill_and_reap(&orphans);
-                }
-            }
-            orphans = self.orphans();
-        }
+        self.wait_for_orphans().await;
         for listener in self.sockets.listeners() {
             listener.remove_path();
         }
@@ -42,6 +29,39 @@ impl Daemon {
         self.log.finish().await;
     }
 
+    async fn wait_for_orphans(&mut self) {
+        let mut until = now() + self.recipe.config.kill_timeout.unwrap_or(PATIENCE);
+        let mut killed = false;
+        let mut announced = false;
+        loop {
+            let orphans = self.orphans();
+            if orphans.is_empty() {
+                return;
+            }
+            if !std::mem::replace(&mut announced, true) {
+                self.log
+                    .say(format!("Waiting for what workers left behind: {orphans:?}"));
+            }
+            if until <= now() {
+                if std::mem::replace(&mut killed, true) {
+                    self.log
+                        .say(format!("Leaving what cannot be killed: {orphans:?}"));
+                    return;
+                }
+                self.log
+                    .say(format!("Killing what workers left behind: {orphans:?}"));
+                process::kill(&orphans);
+                until = now() + KILL_PATIENCE;
+            }
+            tokio::select! {
+                Some(input) = self.queue.recv() => if asks_again(&input) && !killed {
+                    until = now();
+                },
+                () = sleep(Some(until - now())) => {}
+            }
+        }
+    }
+
     /// Our children that are not the log forwarder: as a subreaper we inherit what workers leave behind.
     fn orphans(&mut self) -> Vec<i32> {
         self.reap();
@@ -50,4 +70,12 @@ impl Daemon {
             .filter(|pid| !self.log.is_forwarder(*pid))
             .collect()
     }
+}
+
+/// Whether this asks for the end once more.
+fn asks_again(input: &Input) -> bool {
+    matches!(
+        input,
+        Input::Signal(libc::SIGTERM | libc::SIGINT | libc::SIGQUIT, _)
+    )
 }

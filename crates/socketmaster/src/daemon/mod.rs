@@ -18,6 +18,7 @@ pub mod worker;
 mod act;
 mod guard;
 mod leave;
+mod resume;
 mod start;
 mod watch;
 

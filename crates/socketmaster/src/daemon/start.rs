@@ -13,17 +13,17 @@ use super::guard::Sockets;
 use super::inputs::{Input, Inputs, Task};
 use super::listeners::{self, Listener};
 use super::log::Log;
-use super::notify::NotifySocket;
+use super::resume;
 use super::rundir::RunDir;
 use super::systemd::ServiceManager;
-use super::upgrade::{Handover, HeldWorker};
-use super::worker::{Recipe, Watching, Worker};
+use super::upgrade::Handover;
+use super::worker::Recipe;
 use super::{Daemon, command, now};
 use crate::config::{Config, LogTarget};
 use crate::core::{Policy, Supervisor};
 use crate::forwarder::options::{Options, SYSLOG};
 use crate::sys::fds;
-use crate::sys::process::{self, Child};
+use crate::sys::process;
 use crate::sys::signals::Signals;
 use crate::sys::user::{self, Account};
 use crate::sys::watched::Watched;
@@ -31,7 +31,7 @@ use crate::wire::uri::{Address, ListenUri};
 
 /// Why the supervisor did not start.
 #[derive(Debug, thiserror::Error)]
-enum StartUpError {
+pub(super) enum StartUpError {
     #[error("Could not find executable {0}")]
     Command(#[from] command::LookupError),
     #[error("{0}")]
@@ -73,7 +73,7 @@ async fn run_inside(config: Config) -> u8 {
     let (inputs, queue) = mpsc::unbounded_channel();
     let daemon = match Handover::take() {
         Ok(None) => begin(config, inputs, queue).await,
-        Ok(Some(state)) => resume(config, state, inputs, queue).map_err(|error| {
+        Ok(Some(state)) => resume::resume(config, state, inputs, queue).map_err(|error| {
             eprintln!("socketmaster: cannot go on after the upgrade: {error}");
         }),
         Err(error) => {
@@ -110,19 +110,19 @@ async fn begin(config: Config, inputs: Inputs, queue: Queue) -> Result<Daemon, (
     }
 }
 
-type Queue = mpsc::UnboundedReceiver<Input>;
+pub(super) type Queue = mpsc::UnboundedReceiver<Input>;
 
 /// All that a supervisor has beside its decisions and its log.
-struct Prepared {
-    recipe: Recipe,
-    sockets: Sockets,
-    rundir: Option<RunDir>,
-    program: PathBuf,
-    signals: Task,
+pub(super) struct Prepared {
+    pub(super) recipe: Recipe,
+    pub(super) sockets: Sockets,
+    pub(super) rundir: Option<RunDir>,
+    pub(super) program: PathBuf,
+    pub(super) signals: Task,
 }
 
 impl Prepared {
-    fn daemon(self, core: Supervisor, log: Log, inputs: Inputs, queue: Queue) -> Daemon {
+    pub(super) fn daemon(self, core: Supervisor, log: Log, inputs: Inputs, queue: Queue) -> Daemon {
         Daemon {
             recipe: self.recipe,
             core,
@@ -226,7 +226,7 @@ fn replace_by_inherited(uris: &[ListenUri]) -> Result<Vec<ListenUri>, StartUpErr
     Ok(uris)
 }
 
-fn account(config: &Config) -> Result<Option<(String, Account)>, StartUpError> {
+pub(super) fn account(config: &Config) -> Result<Option<(String, Account)>, StartUpError> {
     let Some(login) = &config.user else {
         return Ok(None);
     };
@@ -243,7 +243,7 @@ fn account(config: &Config) -> Result<Option<(String, Account)>, StartUpError> {
     Ok(Some((login.clone(), account)))
 }
 
-fn read_signals(inputs: &Inputs) -> io::Result<Task> {
+pub(super) fn read_signals(inputs: &Inputs) -> io::Result<Task> {
     let signals = Signals::open()?;
     let watched = Watched::for_input(Arc::new(signals.as_fd().try_clone_to_owned()?))?;
     let inputs = inputs.clone();
@@ -261,7 +261,7 @@ fn read_signals(inputs: &Inputs) -> io::Result<Task> {
     }))
 }
 
-fn log_options(config: &Config) -> Options {
+pub(super) fn log_options(config: &Config) -> Options {
     Options {
         supervisor: std::process::id().cast_signed(),
         format: config.log_format,
@@ -269,7 +269,7 @@ fn log_options(config: &Config) -> Options {
     }
 }
 
-fn policy(config: &Config) -> Policy {
+pub(super) fn policy(config: &Config) -> Policy {
     Policy {
         readiness: config.readiness,
         ready_timeout: config.ready_timeout,
@@ -278,74 +278,5 @@ fn policy(config: &Config) -> Policy {
         stop_signal: config.stop_signal,
         restart: config.restart,
         seed: u64::from(std::process::id()) ^ now().0,
-    }
-}
-
-/// Goes on after an upgrade.
-fn resume(
-    config: Config,
-    state: Handover,
-    inputs: Inputs,
-    queue: Queue,
-) -> Result<Daemon, StartUpError> {
-    let mut log = Log::resume(state.log, log_options(&config), inputs.clone())?;
-    log.say(concat!("Upgraded to version ", env!("CARGO_PKG_VERSION")));
-    let mut listeners = Vec::new();
-    for (uri, held) in config.listeners.iter().zip(&state.listeners) {
-        listeners.push(Listener::from_held(uri, held, fds::take_over(held.fd)?)?);
-    }
-    let rundir = match state.rundir {
-        Some((path, lock)) => Some(RunDir::resume(path, fds::take_over(lock)?)),
-        None => None,
-    };
-    let account = account(&config)?;
-    let core = Supervisor::restore(policy(&config), state.core);
-    let prepared = Prepared {
-        recipe: Recipe {
-            config,
-            directory: state.directory,
-            account,
-            descriptors: state.descriptors,
-        },
-        sockets: Sockets::new(listeners, &inputs)?,
-        rundir,
-        program: state.program,
-        signals: read_signals(&inputs)?,
-    };
-    let mut daemon = prepared.daemon(core, log, inputs, queue);
-    daemon.requests = state.requests;
-    daemon.blind_said = state.blind_said;
-    for held in state.workers {
-        daemon.take_back(held)?;
-    }
-    // Whoever ended while nobody looked has left a zombie and no further signal.
-    daemon.reap();
-    Ok(daemon)
-}
-
-impl Daemon {
-    fn take_back(&mut self, held: HeldWorker) -> io::Result<()> {
-        let notify = match held.notify {
-            Some((path, fd)) => Some(NotifySocket::resume(path, fds::take_over(fd)?)),
-            None => None,
-        };
-        let launch = held.launch.map(fds::take_over).transpose()?.map(Arc::new);
-        let mut worker = Worker {
-            generation: held.generation,
-            child: Child::new(held.pid)?,
-            since: held.since,
-            notify,
-            launch,
-            error: held.error,
-            sight: Watching {
-                waiting: held.waiting,
-                blind: held.blind,
-                ..Watching::new(held.pid)
-            },
-            tasks: Vec::new(),
-        };
-        self.recipe.resume(&mut worker, held.id, &self.inputs)?;
-        self.workers.insert(held.id, worker);
-        Ok(())
     }
 }

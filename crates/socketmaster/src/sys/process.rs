@@ -124,14 +124,11 @@ pub fn reap(pid: i32) {
     wait(pid, libc::WNOHANG);
 }
 
-/// Ends these children of ours at once. Until they are reaped, by this, their pids are theirs.
-pub fn kill_and_reap(children: &[i32]) {
-    for pid in children {
-        if let Some(id) = Pid::from_raw(*pid) {
-            // It may have ended by itself: then there is only the reaping left.
-            let _ = rustix::process::kill_process(id, Signal::KILL);
-        }
-        wait(*pid, 0);
+/// Sends SIGKILL to these children of ours. Until they are reaped their pids are theirs.
+pub fn kill(children: &[i32]) {
+    for id in children.iter().filter_map(|pid| Pid::from_raw(*pid)) {
+        // It may have ended by itself.
+        let _ = rustix::process::kill_process(id, Signal::KILL);
     }
 }
 

@@ -3,30 +3,29 @@
 //! Nothing here waits for the reader of the log. Lines that the forwarder does not take are kept up to a bound, then
 //! counted and dropped; pipes are kept for as long as a worker may write, so that another forwarder can go on.
 
+mod forwarder;
+mod held;
+mod pipes;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::inputs::{Input, Inputs, Task};
-use crate::config::LogFormat;
-use crate::forwarder;
 use crate::forwarder::options::Options;
-use crate::sys::process::Child;
 use crate::sys::watched::Watched;
-use crate::sys::{clock, fds, scm};
-use crate::wire::forward::{FromForwarder, PROTOCOL, Source, Stream, ToForwarder};
+use crate::sys::{clock, scm};
+use crate::wire::forward::{Source, ToForwarder};
+use forwarder::Forwarder;
+pub use held::HeldLog;
+pub use pipes::WorkerPipes;
 
 /// Lines of our own that wait for a forwarder which does not take them.
 const LINES_KEPT: usize = 1000;
-
-/// What a worker's pipes may hold before it blocks. Memory is used only for what is in them.
-const PIPE_SIZE: usize = 1 << 20;
 
 /// How long the forwarder may go on after the last worker: for processes that still hold its pipes, and for a reader
 /// that is slow.
@@ -51,15 +50,6 @@ pub struct Log {
 }
 
 #[derive(Debug)]
-struct Forwarder {
-    child: Child,
-    socket: Arc<OwnedFd>,
-    watched: Arc<Watched>,
-    since: u64,
-    _listening: Task,
-}
-
-#[derive(Debug)]
 struct Pipe {
     source: Source,
     reader: OwnedFd,
@@ -73,38 +63,6 @@ enum Message {
     Finish,
 }
 
-/// The ends of a worker's pipes before it has a pid.
-#[derive(Debug)]
-pub struct WorkerPipes {
-    readers: Vec<(Stream, OwnedFd)>,
-    stdout: OwnedFd,
-    stderr: OwnedFd,
-}
-
-impl WorkerPipes {
-    /// The ends to write to, once.
-    ///
-    /// # Errors
-    /// Out of descriptors.
-    pub fn writers(&self) -> io::Result<(Stdio, Stdio)> {
-        Ok((
-            self.stdout.try_clone()?.into(),
-            self.stderr.try_clone()?.into(),
-        ))
-    }
-}
-
-/// What an upgrade hands over.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct HeldLog {
-    protocol: u32,
-    forwarder: Option<(i32, i32)>,
-    pipes: Vec<(u64, Source, i32)>,
-    last_pipe: u64,
-    queue: VecDeque<Message>,
-    lost: usize,
-}
-
 impl Log {
     /// Starts the forwarder.
     ///
@@ -112,7 +70,7 @@ impl Log {
     /// It cannot be started: out of processes or memory.
     pub fn start(options: Options, inputs: Inputs) -> io::Result<Self> {
         let mut this = Self::new(options, inputs);
-        this.forwarder = Some(this.start_forwarder()?);
+        this.forwarder = Some(Forwarder::start(&this.options, &this.inputs)?);
         Ok(this)
     }
 
@@ -130,94 +88,6 @@ impl Log {
         }
     }
 
-    /// Goes on with the forwarder and the pipes of the program that we were before. A forwarder that speaks another
-    /// protocol keeps the pipes that it has, and ends with the last of them; what is new goes to one of ours.
-    ///
-    /// # Errors
-    /// A descriptor is not there.
-    pub fn resume(held: HeldLog, options: Options, inputs: Inputs) -> io::Result<Self> {
-        let mut this = Self::new(options, inputs);
-        this.last_pipe = held.last_pipe;
-        this.queue = held.queue;
-        this.lost = held.lost;
-        for (id, source, fd) in held.pipes {
-            this.pipes.insert(
-                id,
-                Pipe {
-                    source,
-                    reader: fds::take_over(fd)?,
-                },
-            );
-        }
-        if let Some((pid, fd)) = held.forwarder {
-            let socket = fds::take_over(fd)?;
-            if held.protocol == PROTOCOL {
-                // It may have ended meanwhile: its end is still to be reaped, and then another is started.
-                this.forwarder = Some(this.attach(Child::new(pid)?, socket)?);
-            } else {
-                this.pipes.clear();
-            }
-        }
-        if this.forwarder.is_none() {
-            this.forwarder = Some(this.start_forwarder()?);
-        }
-        this.flush();
-        Ok(this)
-    }
-
-    /// What the next program needs to go on, and the descriptors that must stay open for it.
-    #[must_use]
-    pub fn hold(&self) -> (HeldLog, Vec<i32>) {
-        let forwarder = self
-            .forwarder
-            .as_ref()
-            .map(|f| (f.child.pid(), f.socket.as_raw_fd()));
-        let pipes: Vec<_> = self
-            .pipes
-            .iter()
-            .map(|(id, pipe)| (*id, pipe.source, pipe.reader.as_raw_fd()))
-            .collect();
-        let open = pipes
-            .iter()
-            .map(|pipe| pipe.2)
-            .chain(forwarder.map(|f| f.1))
-            .collect();
-        let held = HeldLog {
-            protocol: PROTOCOL,
-            forwarder,
-            pipes,
-            last_pipe: self.last_pipe,
-            queue: self.queue.clone(),
-            lost: self.lost,
-        };
-        (held, open)
-    }
-
-    fn start_forwarder(&self) -> io::Result<Forwarder> {
-        let (ours, theirs) = scm::pair()?;
-        let child = Command::new("/proc/self/exe")
-            .arg0(forwarder::NAME)
-            .args(self.options.to_args())
-            .stdin(Stdio::from(theirs))
-            .stdout(Stdio::null())
-            .spawn()?;
-        self.attach(Child::new(child.id().cast_signed())?, ours)
-    }
-
-    fn attach(&self, child: Child, socket: OwnedFd) -> io::Result<Forwarder> {
-        let socket = Arc::new(socket);
-        let watched = Arc::new(Watched::for_both(Arc::clone(&socket))?);
-        let listening = Task::spawn(listen(Arc::clone(&watched), self.inputs.clone()));
-        let since = clock::monotonic_nanos();
-        Ok(Forwarder {
-            child,
-            socket,
-            watched,
-            since,
-            _listening: listening,
-        })
-    }
-
     /// Writes a line of the supervisor's own.
     pub fn say(&mut self, text: impl Into<String>) {
         if self.queue.len() >= LINES_KEPT {
@@ -233,34 +103,12 @@ impl Log {
         self.flush();
     }
 
-    /// Makes the pipes of a worker to be: one for both streams where the format does not tell them apart, because one
-    /// pipe keeps their order.
+    /// Makes the pipes of a worker to be.
     ///
     /// # Errors
     /// Out of descriptors.
     pub fn pipes(&self) -> io::Result<WorkerPipes> {
-        let pipe = || -> io::Result<(OwnedFd, OwnedFd)> {
-            let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-            // Refused above the limit of pipe(7): the default size works too.
-            let _ = rustix::pipe::fcntl_setpipe_size(&writer, PIPE_SIZE);
-            Ok((reader, writer))
-        };
-        let (reader, stdout) = pipe()?;
-        if self.options.format == LogFormat::Text {
-            let stderr = stdout.try_clone()?;
-            return Ok(WorkerPipes {
-                readers: vec![(Stream::Output, reader)],
-                stdout,
-                stderr,
-            });
-        }
-        let (error_reader, stderr) = pipe()?;
-        let readers = vec![(Stream::Stdout, reader), (Stream::Stderr, error_reader)];
-        Ok(WorkerPipes {
-            readers,
-            stdout,
-            stderr,
-        })
+        WorkerPipes::new(self.options.format)
     }
 
     /// Has the worker's pipes read. Our copies of the ends to write to are closed.
@@ -350,12 +198,16 @@ impl Log {
             self.restart();
             return true;
         }
+        self.restart_later();
+        true
+    }
+
+    fn restart_later(&mut self) {
         let inputs = self.inputs.clone();
         self.waits_to_restart = Some(Task::spawn(async move {
             tokio::time::sleep(SHORT_LIFE).await;
             let _ = inputs.send(Input::LogRestart);
         }));
-        true
     }
 
     /// Starts another forwarder, which goes on with the pipes.
@@ -363,9 +215,9 @@ impl Log {
         if self.forwarder.is_some() {
             return;
         }
-        let Ok(forwarder) = self.start_forwarder() else {
-            // Out of processes, say: the next line tries again.
-            return;
+        let Ok(forwarder) = Forwarder::start(&self.options, &self.inputs) else {
+            // Out of processes, say: that passes.
+            return self.restart_later();
         };
         self.forwarder = Some(forwarder);
         let waits = |queue: &VecDeque<Message>, id| {
@@ -412,20 +264,6 @@ impl Log {
                 let _ = child.signal(libc::SIGKILL);
             }
             child.reap();
-        }
-    }
-}
-
-async fn listen(socket: Arc<Watched>, inputs: Inputs) {
-    let mut buffer = vec![0; 4096];
-    while let Ok((length, _)) = socket.read(|fd| scm::receive(fd, &mut buffer)).await {
-        if length == 0 {
-            return;
-        }
-        if let Some(FromForwarder::Closed { id }) = FromForwarder::decode(&buffer[..length])
-            && inputs.send(Input::PipeClosed(id)).is_err()
-        {
-            return;
         }
     }
 }

@@ -1,0 +1,88 @@
+//! Going on where the program before us left off.
+
+use std::io;
+use std::sync::Arc;
+
+use super::Daemon;
+use super::guard::Sockets;
+use super::inputs::Inputs;
+use super::listeners::Listener;
+use super::log::Log;
+use super::notify::NotifySocket;
+use super::rundir::RunDir;
+use super::start::{Prepared, Queue, StartUpError, account, log_options, policy, read_signals};
+use super::upgrade::{Handover, HeldWorker};
+use super::worker::{Recipe, Watching, Worker};
+use crate::config::Config;
+use crate::core::Supervisor;
+use crate::sys::fds;
+use crate::sys::process::Child;
+
+/// Goes on after an upgrade.
+pub(super) fn resume(
+    config: Config,
+    state: Handover,
+    inputs: Inputs,
+    queue: Queue,
+) -> Result<Daemon, StartUpError> {
+    let mut log = Log::resume(state.log, log_options(&config), inputs.clone())?;
+    log.say(concat!("Upgraded to version ", env!("CARGO_PKG_VERSION")));
+    let mut listeners = Vec::new();
+    for (uri, held) in config.listeners.iter().zip(&state.listeners) {
+        listeners.push(Listener::from_held(uri, held, fds::take_over(held.fd)?)?);
+    }
+    let rundir = match state.rundir {
+        Some((path, lock)) => Some(RunDir::resume(path, fds::take_over(lock)?)),
+        None => None,
+    };
+    let account = account(&config)?;
+    let core = Supervisor::restore(policy(&config), state.core);
+    let prepared = Prepared {
+        recipe: Recipe {
+            config,
+            directory: state.directory,
+            account,
+            descriptors: state.descriptors,
+        },
+        sockets: Sockets::new(listeners, &inputs)?,
+        rundir,
+        program: state.program,
+        signals: read_signals(&inputs)?,
+    };
+    let mut daemon = prepared.daemon(core, log, inputs, queue);
+    daemon.requests = state.requests;
+    daemon.blind_said = state.blind_said;
+    for held in state.workers {
+        daemon.take_back(held)?;
+    }
+    // Whoever ended while nobody looked has left a zombie and no further signal.
+    daemon.reap();
+    Ok(daemon)
+}
+
+impl Daemon {
+    fn take_back(&mut self, held: HeldWorker) -> io::Result<()> {
+        let notify = match held.notify {
+            Some((path, fd)) => Some(NotifySocket::resume(path, fds::take_over(fd)?)),
+            None => None,
+        };
+        let launch = held.launch.map(fds::take_over).transpose()?.map(Arc::new);
+        let mut worker = Worker {
+            generation: held.generation,
+            child: Child::new(held.pid)?,
+            since: held.since,
+            notify,
+            launch,
+            error: held.error,
+            sight: Watching {
+                waiting: held.waiting,
+                blind: held.blind,
+                ..Watching::new(held.pid)
+            },
+            tasks: Vec::new(),
+        };
+        self.recipe.resume(&mut worker, held.id, &self.inputs)?;
+        self.workers.insert(held.id, worker);
+        Ok(())
+    }
+}
