@@ -1,0 +1,182 @@
+//! `cargo xtask completions`: what a shell knows of the flags.
+//!
+//! clap's generators write `--flag`. socketmaster's flags have one dash, as Go's have (two work as well), so what they
+//! write is changed here, and a change that finds nothing to change is an error.
+
+use std::process::ExitCode;
+
+use clap_complete::Shell;
+use socketmaster::cli;
+use socketmaster::cli::flags::FLAGS;
+
+use crate::error::Error;
+use crate::place;
+
+pub(crate) const HELP: &str = "\
+Usage: cargo xtask completions
+
+Writes completions for bash, zsh and fish to target/completions.
+
+  cargo xtask completions && . target/completions/socketmaster.bash
+
+Exit status: 0 written, 1 not.
+";
+
+pub(crate) fn main(args: &[String]) -> Result<ExitCode, Error> {
+    place::no_more(args)?;
+    let directory = place::target().join("completions");
+    for (name, text) in all()? {
+        place::write(&directory.join(name), text)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The completions by the names that the shells look for.
+pub(crate) fn all() -> Result<[(&'static str, String); 3], Error> {
+    Ok([
+        ("socketmaster.bash", bash()?),
+        ("_socketmaster", zsh()?),
+        ("socketmaster.fish", fish()?),
+    ])
+}
+
+/// A value is completed after both forms of its flag.
+fn bash() -> Result<String, Error> {
+    let mut text = generate(Shell::Bash);
+    for flag in FLAGS {
+        let name = flag.name;
+        if flag.value.is_some() {
+            change(
+                "bash",
+                &mut text,
+                &format!(" --{name})\n"),
+                &format!(" -{name} | --{name})\n"),
+            )?;
+        }
+        change(
+            "bash",
+            &mut text,
+            &format!("--{name} "),
+            &format!("-{name} "),
+        )?;
+    }
+    Ok(text)
+}
+
+/// Without `-s`, by which `-listen` would be `-l`, `-i`, ….
+fn zsh() -> Result<String, Error> {
+    let mut text = generate(Shell::Zsh);
+    for flag in FLAGS {
+        let (name, end) = (flag.name, if flag.value.is_some() { "=[" } else { "[" });
+        change(
+            "zsh",
+            &mut text,
+            &format!("'--{name}{end}"),
+            &format!("'-{name}{end}"),
+        )?;
+    }
+    change("zsh", &mut text, "=(-s ", "=(")?;
+    Ok(text)
+}
+
+/// fish calls a word behind one dash an old-style option. Its own reader of what was typed before does not know them,
+/// so what was asked of it goes: flags are offered anywhere, the one command as the first word.
+fn fish() -> Result<String, Error> {
+    const CONDITION: &str = "-n \"__fish_socketmaster_needs_command\"";
+    let mut text = generate(Shell::Fish);
+    let begin = text.find("complete -c").unwrap_or(0);
+    text.drain(..begin);
+    change(
+        "fish",
+        &mut text,
+        &format!("{CONDITION} -a \"demo\""),
+        "-n __fish_is_first_token -a demo",
+    )?;
+    change("fish", &mut text, &format!(" {CONDITION}"), "")?;
+    for flag in FLAGS {
+        change(
+            "fish",
+            &mut text,
+            &format!(" -l {} ", flag.name),
+            &format!(" -o {} ", flag.name),
+        )?;
+    }
+    Ok(text)
+}
+
+fn generate(shell: Shell) -> String {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut cli::command(), "socketmaster", &mut text);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+fn change(shell: &'static str, text: &mut String, from: &str, to: &str) -> Result<(), Error> {
+    if !text.contains(from) {
+        return Err(Error::Patch {
+            shell,
+            missing: from.into(),
+        });
+    }
+    *text = text.replace(from, to);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// What bash offers for the last of these words.
+    fn offered(words: &[&str]) -> Vec<String> {
+        let (last, before) = (words[words.len() - 1], words[words.len() - 2]);
+        let typed = words
+            .iter()
+            .map(|word| format!("'{word}'"))
+            .collect::<Vec<_>>()
+            .join(" ");
+        let script = format!(
+            "{}\nCOMP_WORDS=({typed}); COMP_CWORD={}; _socketmaster socketmaster '{last}' '{before}'\n\
+             printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+            bash().unwrap(),
+            words.len() - 1
+        );
+        let output = Command::new("bash").args(["-c", &script]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .lines()
+            .map(str::to_owned)
+            .collect()
+    }
+
+    #[test]
+    fn bash_completes_flags_with_one_dash() {
+        assert_eq!(offered(&["socketmaster", "-li"]), ["-listen"]);
+        let all = offered(&["socketmaster", "-"]);
+        assert_eq!(all.len(), FLAGS.len());
+        assert!(all.iter().all(|flag| !flag.starts_with("--")), "{all:?}");
+    }
+
+    #[test]
+    fn bash_completes_values_after_either_form() {
+        for flag in ["-restart", "--restart"] {
+            assert_eq!(offered(&["socketmaster", flag, "o"]), ["on-failure"]);
+        }
+        assert_eq!(
+            offered(&["socketmaster", "-syslog", "-log-format", "j"]),
+            ["json"]
+        );
+    }
+
+    #[test]
+    fn no_shell_is_told_of_two_dashes() {
+        for (name, text) in all().unwrap() {
+            for flag in FLAGS {
+                let two = format!("--{}", flag.name);
+                let cases = format!(" -{} | {two})", flag.name);
+                assert!(!text.replace(&cases, "").contains(&two), "{name}: {two}");
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What the tests need beside Rust, and how it comes onto a Debian machine.
+
+use std::env;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::Command;
+
+/// A program that a suite needs.
+pub(crate) struct Need {
+    /// Its name in `PATH`, or its path.
+    program: &'static str,
+    /// Debian's package that has it.
+    pub(crate) package: &'static str,
+    /// The suite, as a person would name it.
+    pub(crate) suite: &'static str,
+}
+
+const NEEDS: &[Need] = &[
+    Need {
+        program: "go",
+        package: "golang-go",
+        suite: "Go programs, and the command line against Go's own parser",
+    },
+    Need {
+        program: "node",
+        package: "nodejs",
+        suite: "Node programs",
+    },
+    Need {
+        program: "python3",
+        package: "python3",
+        suite: "Python programs",
+    },
+    Need {
+        program: "gunicorn",
+        package: "gunicorn",
+        suite: "gunicorn",
+    },
+    Need {
+        program: "/lib/systemd/systemd",
+        package: "systemd",
+        suite: "systemd units",
+    },
+    Need {
+        program: "groff",
+        package: "groff-base",
+        suite: "the look of the man page",
+    },
+];
+
+/// What is not there.
+pub(crate) fn missing() -> Vec<&'static Need> {
+    NEEDS
+        .iter()
+        .filter(|need| !is_there(need.program))
+        .collect()
+}
+
+fn is_there(program: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    // An absolute path replaces what it is joined to.
+    env::split_paths(&path).any(|directory| directory.join(program).is_file())
+}
+
+/// Why nothing can be installed here; `None` if it can.
+pub(crate) fn obstacle() -> Option<&'static str> {
+    let root = std::fs::metadata("/proc/self").is_ok_and(|meta| meta.uid() == 0);
+    if !(Path::new("/etc/debian_version").exists() && is_there("apt-get")) {
+        Some("this is no Debian")
+    } else if !root {
+        Some("only root may install packages")
+    } else {
+        None
+    }
+}
+
+/// The commands that install them: the lists of packages once, then the packages.
+pub(crate) fn install(needs: &[&Need]) -> [Command; 2] {
+    let apt = |words: &[&str]| {
+        let mut command = Command::new("apt-get");
+        command.args(words).env("DEBIAN_FRONTEND", "noninteractive");
+        command
+    };
+    let mut install = apt(&["install", "--quiet", "--yes", "--no-install-recommends"]);
+    install.args(needs.iter().map(|need| need.package));
+    [apt(&["update", "--quiet"]), install]
+}
