@@ -1,6 +1,7 @@
 //! The app behind the supervisor: the `fixture` example, which does what a script in a file tells it.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::{env, fs};
 
 use tempfile::TempDir;
@@ -34,6 +35,29 @@ impl App {
         let aside = self.path("script.new");
         fs::write(&aside, script).expect("the script is written");
         fs::rename(aside, self.script()).expect("the script is put in place");
+    }
+
+    /// Puts an executable file there, a shell script say.
+    ///
+    /// # Panics
+    /// It cannot be written.
+    #[must_use]
+    pub fn executable(&self, name: impl AsRef<Path>, text: &str) -> PathBuf {
+        let (aside, path) = (self.path("executable.new"), self.path(name));
+        fs::write(&aside, text).expect("the executable is written");
+        // By another process: a child that another thread forks just now would hold ours open for writing, and who
+        // executes it then gets ETXTBSY.
+        let installed = Command::new("install")
+            .args(["-D", "-m", "755"])
+            .arg(aside)
+            .arg(&path)
+            .status();
+        assert!(
+            installed.is_ok_and(|status| status.success()),
+            "install {}",
+            path.display()
+        );
+        path
     }
 
     /// Where the script is.

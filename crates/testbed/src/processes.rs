@@ -84,11 +84,17 @@ pub fn with_variable(variable: &str) -> Vec<(i32, String)> {
             .split(|byte| *byte == 0)
             .any(|one| one == variable.as_bytes())
     };
-    let described = |pid| {
-        let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        (pid, String::from_utf8_lossy(&words).replace('\0', " "))
-    };
-    all().filter(marked).map(described).collect()
+    all()
+        .filter(marked)
+        .map(|pid| (pid, command_line(pid)))
+        .collect()
+}
+
+/// The command line, with a space after each word.
+#[must_use]
+pub fn command_line(pid: i32) -> String {
+    let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&words).replace('\0', " ")
 }
 
 fn all() -> impl Iterator<Item = i32> {

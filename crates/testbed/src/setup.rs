@@ -154,7 +154,9 @@ impl Setup {
             command.args(["-listen", uri]);
         }
         if let [program, args @ ..] = self.app.as_slice() {
-            command.arg("-command").arg(program).args(args);
+            command.arg("-command").arg(program);
+            // Or an argument that looks like a flag would be one of the supervisor's.
+            command.args((!args.is_empty()).then_some("--")).args(args);
         }
         if let Some(directory) = &self.directory {
             command.current_dir(directory);

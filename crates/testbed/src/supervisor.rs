@@ -142,6 +142,18 @@ impl Supervisor {
         processes::with_variable(&self.mark)
     }
 
+    /// Its live children that are workers: all but its own helpers.
+    #[must_use]
+    pub fn workers(&self) -> Vec<i32> {
+        let children = processes::children(self.pid()).into_iter();
+        children
+            .filter(|pid| {
+                processes::is_alive(*pid)
+                    && !processes::command_line(*pid).starts_with("socketmaster")
+            })
+            .collect()
+    }
+
     /// The `n`th port, from 0, that it was given by the system and says so.
     pub(crate) fn reported_port(&self, n: usize) -> Address {
         let port = poll(PATIENCE, || {
@@ -149,15 +161,13 @@ impl Supervisor {
             let uris = lines
                 .iter()
                 .filter_map(|line| line.text.split_once("Listening on "));
-            let asked: Vec<_> = uris
-                .clone()
-                .filter(|(_, uri)| uri.ends_with(":0"))
-                .collect();
             // First it names all listeners as it was told, then those whose port it was given.
-            let mut given = uris
-                .skip_while(|(_, uri)| !uri.ends_with(":0"))
-                .filter(|(_, uri)| !uri.ends_with(":0"));
-            let (_, uri) = given.nth(n).filter(|_| n < asked.len())?;
+            let (asked, rest): (Vec<_>, Vec<_>) = uris.partition(|(_, uri)| uri.ends_with(":0"));
+            let (_, uri) = rest
+                .into_iter()
+                .filter(|(_, uri)| uri.starts_with("tcp"))
+                .nth(n)
+                .filter(|_| n < asked.len())?;
             let port = uri
                 .trim_end_matches(['"', '}'])
                 .rsplit_once(':')?

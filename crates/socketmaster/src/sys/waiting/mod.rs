@@ -55,10 +55,14 @@ pub enum Sight {
 
 /// Repeated looks at one process tree. It says [`Sight::Blind`] only after three blind looks in a row, so that a
 /// short-lived helper of the program which may not be looked at (a setuid one, say) does not count.
+///
+/// A process that was seen waiting goes on doing so while it runs and holds the socket, though it may be busy with a
+/// connection at the moment of a look: under load a look may find it so every time.
 #[derive(Debug)]
 pub struct Watcher {
     root: i32,
     blind: u8,
+    seen: Option<(i32, How)>,
 }
 
 impl Watcher {
@@ -68,12 +72,18 @@ impl Watcher {
         Self {
             root: root_pid,
             blind: 0,
+            seen: None,
         }
     }
 
     /// Looks once more; see [`look`].
     pub fn look(&mut self, inodes: &[u64]) -> Sight {
-        let sight = look(self.root, inodes);
+        let (pid, sight) = look_in(Path::new("/proc"), self.root, inodes);
+        self.seen = match sight {
+            Sight::Waiting(how) => Some((pid, how)),
+            Sight::NotYet | Sight::Blind(_) => self.seen.filter(|(pid, _)| holds(*pid, inodes)),
+        };
+        let sight = self.seen.map_or(sight, |(_, how)| Sight::Waiting(how));
         let Sight::Blind(_) = sight else {
             self.blind = 0;
             return sight;
@@ -95,10 +105,18 @@ impl Watcher {
 /// [`Sight::NotYet`].
 #[must_use]
 pub fn look(root_pid: i32, inodes: &[u64]) -> Sight {
-    look_in(Path::new("/proc"), root_pid, inodes)
+    look_in(Path::new("/proc"), root_pid, inodes).1
 }
 
-fn look_in(proc: &Path, root_pid: i32, inodes: &[u64]) -> Sight {
+/// Whether it runs and holds one of the sockets.
+fn holds(pid: i32, inodes: &[u64]) -> bool {
+    Process::open(Path::new("/proc"), pid).is_ok_and(|process| {
+        process.runs() && Holdings::of(&process, inodes).is_ok_and(|held| !held.sockets.is_empty())
+    })
+}
+
+/// The sight, and which process waits if one does.
+fn look_in(proc: &Path, root_pid: i32, inodes: &[u64]) -> (i32, Sight) {
     let mut blind = None;
     let mut tree = vec![root_pid];
     while let Some(pid) = tree.pop() {
@@ -112,14 +130,14 @@ fn look_in(proc: &Path, root_pid: i32, inodes: &[u64]) -> Sight {
         };
         match look_at(&process, inodes) {
             Sight::NotYet => {}
-            Sight::Waiting(how) => return Sight::Waiting(how),
+            Sight::Waiting(how) => return (pid, Sight::Waiting(how)),
             Sight::Blind(reason) => {
                 blind.get_or_insert(reason);
             }
         }
         process.children(&mut tree);
     }
-    blind.map_or(Sight::NotYet, Sight::Blind)
+    (root_pid, blind.map_or(Sight::NotYet, Sight::Blind))
 }
 
 /// One process. A refusal counts only if the process still runs after it: the kernel gives the files of one that is
@@ -186,11 +204,11 @@ mod tests {
         let empty = tempfile::tempdir().unwrap();
         let own = rustix::process::getpid().as_raw_nonzero().get();
         assert_eq!(
-            look_in(empty.path(), own, &[1]),
+            look_in(empty.path(), own, &[1]).1,
             Sight::Blind(BlindReason::Hidden)
         );
         assert_eq!(
-            look_in(empty.path(), i32::MAX, &[1]),
+            look_in(empty.path(), i32::MAX, &[1]).1,
             Sight::NotYet,
             "there is no such process"
         );
