@@ -96,10 +96,11 @@ fn an_app_that_exits_with_0_by_itself_ends_the_service_with_0() {
 
 #[test]
 fn with_restart_always_it_is_started_again() {
-    let app = App::new("version one\nnotify\nafter 100 exit 0");
+    let app = App::new("print one\nnotify\nafter 500 exit 0");
     let supervisor = setup!().flag("-restart=always").app(&app).start();
-    supervisor.wait_for_line("Generation 1 is ready");
+    supervisor.wait_for_line("] one");
     app.deploy("version two\nnotify");
+    supervisor.wait_for_line("Restarting generation 1");
     supervisor.wait_for_version("two");
 }
 
