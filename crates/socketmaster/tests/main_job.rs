@@ -84,7 +84,7 @@ fn a_go_server_is_reloaded_without_losing_a_request() {
         texts.contains(&&*format!("[{old}] listening...")),
         "{texts:?}"
     );
-    supervisor.wait_for_line("Generation 1 is ready");
+    supervisor.wait_until_serving();
 
     let address = supervisor.address().clone();
     let in_flight = thread::spawn(move || get(&address, "/"));

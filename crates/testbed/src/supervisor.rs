@@ -2,6 +2,7 @@
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ExitStatus};
+use std::thread;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -18,6 +19,8 @@ pub struct Supervisor {
     /// The variable with its value that all its processes have in their environment.
     pub(crate) mark: String,
     pub(crate) addresses: Vec<Address>,
+    /// Whether it is the original, which has other words for things.
+    pub(crate) original: bool,
 }
 
 impl Supervisor {
@@ -69,10 +72,7 @@ impl Supervisor {
     pub fn wait_for_nth_line(&self, pattern: &str, n: usize) -> Line {
         match self.log.nth(pattern, n, PATIENCE) {
             Some(line) => line,
-            None => panic!(
-                "no line {n} with {pattern:?} in the log:\n{}",
-                self.log.text()
-            ),
+            None => panic!("no line {n} with {pattern:?} in the log"),
         }
     }
 
@@ -84,7 +84,7 @@ impl Supervisor {
     pub fn get(&self, path: &str) -> Answer {
         match get(self.address(), path) {
             Ok(answer) => answer,
-            Err(error) => panic!("GET {path}: {error}; the log:\n{}", self.log.text()),
+            Err(error) => panic!("GET {path}: {error}"),
         }
     }
 
@@ -97,12 +97,17 @@ impl Supervisor {
         let answer = poll(PATIENCE, || {
             Some(self.get("/")).filter(|answer| answer.version() == version)
         });
-        answer.unwrap_or_else(|| {
-            panic!(
-                "version {version} never answered; the log:\n{}",
-                self.log.text()
-            )
-        })
+        answer.unwrap_or_else(|| panic!("version {version} never answered"))
+    }
+
+    /// Waits until its first generation is ready; for a binary that does not say so, until somebody answers.
+    #[track_caller]
+    pub fn wait_until_serving(&self) {
+        if self.original {
+            self.get("/");
+        } else {
+            self.wait_for_line("Generation 1 is ready");
+        }
     }
 
     /// Asks it to stop with TERM, and waits for its end.
@@ -124,7 +129,7 @@ impl Supervisor {
                 self.log.ended(Duration::from_secs(2));
                 status
             }
-            None => panic!("it does not end; the log:\n{}", self.log.text()),
+            None => panic!("it does not end"),
         }
     }
 
@@ -176,17 +181,15 @@ impl Supervisor {
                 .ok()?;
             Some(Address::Tcp(([127, 0, 0, 1], port).into()))
         });
-        port.unwrap_or_else(|| {
-            panic!(
-                "it does not say where it listens; the log:\n{}",
-                self.log.text()
-            )
-        })
+        port.unwrap_or_else(|| panic!("it does not say where it listens"))
     }
 }
 
 impl Drop for Supervisor {
     fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("the log of {}:\n{}", self.pid(), self.log.text());
+        }
         // It first, or it would start anew what we kill.
         if matches!(self.child.try_wait(), Ok(None)) {
             let _ = self.child.kill();
