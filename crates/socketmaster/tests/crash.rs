@@ -73,9 +73,9 @@ fn a_crash_loop_is_slowed_down_and_a_good_deploy_ends_it() {
 /// A client that comes while the next start is still to wait for is not refused.
 #[test]
 fn in_a_crash_loop_nobody_is_refused() {
-    let app = App::new("version one\nnotify\nafter 1 exit 3");
+    let app = App::new("version one\nnotify\nafter 20 exit 3");
     let supervisor = setup!().app(&app).start();
-    supervisor.wait_for_nth_line("Starting ", 4);
+    supervisor.wait_for_nth_line("Restarting generation 1", 4);
     app.deploy("version two\nnotify");
     assert_eq!(supervisor.get("/").version(), "two");
 }
@@ -94,6 +94,7 @@ fn with_restart_always_it_is_started_again() {
     let supervisor = setup!().flag("-restart=always").app(&app).start();
     supervisor.wait_until_serving();
     app.deploy("version two\nnotify");
+    supervisor.wait_for_line("Restarting generation 1 at once");
     supervisor.wait_for_version("two");
 }
 
@@ -148,11 +149,10 @@ fn an_older_worker_that_drains_is_not_touched_by_a_crash() {
     let app = App::new("version one");
     let supervisor = serving(&app, &["-settle=50ms"]);
     let old = supervisor.get("/").pid();
-    let address = supervisor.address().clone();
-    let in_flight = thread::spawn(move || get(&address, "/?ms=1500"));
-    pause(100 * MS);
+    let in_flight = supervisor.get_slowly(1500);
     app.deploy("version two\nnotify");
     supervisor.hup();
+    supervisor.wait_for_line(&format!("[{old}] got SIGTERM"));
     kill(supervisor.wait_for_version("two").pid());
     supervisor.wait_for_line("Restarting generation 2 at once");
     assert_eq!(supervisor.get("/").version(), "two");

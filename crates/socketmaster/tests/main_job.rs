@@ -88,7 +88,7 @@ fn a_go_server_is_reloaded_without_losing_a_request() {
 
     let address = supervisor.address().clone();
     let in_flight = thread::spawn(move || get(&address, "/"));
-    pause(Duration::from_millis(200));
+    pause(Duration::from_millis(500));
     supervisor.hup();
     supervisor.wait_for_nth_line("] listening...", 2);
     supervisor.wait_for_line("Reload done: generation 2 serves");

@@ -1,10 +1,9 @@
 //! Reloads: what counts as ready, what becomes of those that fail, and requests that come thick and fast.
 
-use std::thread;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use testbed::{App, Load, Setup, Supervisor, get, now, pause, processes, setup, until};
+use testbed::{App, Load, Setup, Supervisor, now, pause, processes, setup, until};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -47,10 +46,8 @@ fn serving(app: &App, flags: &[&str]) -> Supervisor {
 fn requests_in_flight_are_answered_by_the_old_and_later_ones_by_the_new() {
     let app = App::new("version one");
     let mut supervisor = serving(&app, &[]);
-    let address = supervisor.address().clone();
     let old = supervisor.get("/").pid();
-    let in_flight = thread::spawn(move || get(&address, "/?ms=1000"));
-    pause(100 * MS);
+    let in_flight = supervisor.get_slowly(1000);
     app.deploy("version two\nnotify");
     supervisor.hup();
     let new = supervisor.wait_for_version("two").pid();
@@ -127,12 +124,11 @@ fn a_crashing_deploy_while_an_older_generation_drains_stops_nobody() {
     let app = App::new("version one");
     let supervisor = serving(&app, &[]);
     let old = supervisor.get("/").pid();
-    let address = supervisor.address().clone();
-    let in_flight = thread::spawn(move || get(&address, "/?ms=2000"));
-    pause(100 * MS);
+    let in_flight = supervisor.get_slowly(2000);
     app.deploy("version two\nnotify");
     supervisor.hup();
     let two = supervisor.wait_for_version("two").pid();
+    supervisor.wait_for_line(&format!("[{old}] got SIGTERM"));
     for (n, crash) in ["exit 3", "abort", "after 20 exit 3"]
         .into_iter()
         .enumerate()

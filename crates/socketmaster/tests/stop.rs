@@ -1,12 +1,12 @@
 //! Stops: what the workers are told, how long they may take, and with which status all ends.
 
+use std::fs;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::time::Duration;
-use std::{fs, thread};
 
 use rustix::process::Signal;
-use testbed::{Address, App, Setup, Supervisor, fixture, get, now, pause, processes, setup, until};
+use testbed::{Address, App, Setup, Supervisor, fixture, now, pause, processes, setup, until};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -49,9 +49,7 @@ fn term_int_and_quit_reach_the_worker_as_they_are() {
 fn a_stop_waits_for_requests_in_flight() {
     let app = App::new("version one");
     let mut supervisor = serving(setup!().app(&app));
-    let address = supervisor.address().clone();
-    let in_flight = thread::spawn(move || get(&address, "/?ms=1000"));
-    pause(100 * MS);
+    let in_flight = supervisor.get_slowly(1000);
     assert_eq!(supervisor.stop().code(), Some(0));
     assert_eq!(in_flight.join().unwrap().unwrap().version(), "one");
 }
@@ -60,9 +58,7 @@ fn a_stop_waits_for_requests_in_flight() {
 fn a_stop_waits_for_older_generations_too() {
     let app = App::new("version one");
     let mut supervisor = serving(setup!().app(&app));
-    let address = supervisor.address().clone();
-    let in_flight = thread::spawn(move || get(&address, "/?ms=1500"));
-    pause(100 * MS);
+    let in_flight = supervisor.get_slowly(1500);
     app.deploy("version two\nnotify");
     supervisor.hup();
     supervisor.wait_for_version("two");

@@ -1,8 +1,9 @@
 //! A supervisor that runs, and goes with all it has started when the test lets go of it.
 
+use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ExitStatus};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -10,6 +11,9 @@ use rustix::process::Signal;
 use crate::http::{Address, Answer, get};
 use crate::log::{Line, Log};
 use crate::{PATIENCE, poll, processes};
+
+/// What the fixture says when it begins with a request for `/slow`.
+const BEGUN: &str = "] serving slowly";
 
 /// A supervisor under test.
 #[derive(Debug)]
@@ -88,6 +92,16 @@ impl Supervisor {
         }
     }
 
+    /// Asks the app for something that takes so long, and returns when the app has begun with it.
+    #[track_caller]
+    pub fn get_slowly(&self, millis: u64) -> JoinHandle<io::Result<Answer>> {
+        let address = self.address().clone();
+        let before = self.log.count(BEGUN);
+        let client = thread::spawn(move || get(&address, &format!("/slow?ms={millis}")));
+        self.wait_for_nth_line(BEGUN, before + 1);
+        client
+    }
+
     /// Asks until this version answers. Every request on the way must be answered too.
     ///
     /// # Panics
@@ -104,7 +118,8 @@ impl Supervisor {
     #[track_caller]
     pub fn wait_until_serving(&self) {
         if self.original {
-            self.get("/");
+            let answers = poll(PATIENCE, || get(self.address(), "/").ok());
+            assert!(answers.is_some(), "nobody answers");
         } else {
             self.wait_for_line("Generation 1 is ready");
         }
