@@ -1,5 +1,7 @@
 //! What the app finds when it starts: descriptors, signals, environment, user, limits.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -20,9 +22,7 @@ fn dump(setup: Setup) -> (Value, (Supervisor, App)) {
     let path = app.path("dump");
     app.deploy(&format!("dump {}\nnotify", path.display()));
     let supervisor = setup.app(&app).start();
-    until(&format!("a dump: {}", supervisor.log().text()), || {
-        path.exists()
-    });
+    until("a dump", || path.exists());
     let dump = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     (dump, (supervisor, app))
 }
@@ -138,7 +138,7 @@ fn broken_pipes_are_as_a_program_expects_them() {
     supervisor.wait();
     let ignored = supervisor.wait_for_line("SigIgn:").text;
     let ignored = u64::from_str_radix(ignored.rsplit('\t').next().unwrap(), 16).unwrap();
-    assert_eq!(ignored & !GLIBC, 0, "{}", supervisor.log().text());
+    assert_eq!(ignored & !GLIBC, 0);
 }
 
 /// F35: a terminal's signals, and those for a group, are for the supervisor alone.

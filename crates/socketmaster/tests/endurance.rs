@@ -48,7 +48,7 @@ fn reload(supervisor: &Supervisor, times: std::ops::RangeInclusive<usize>) {
 fn after_a_thousand_reloads_nothing_has_grown() {
     let app = App::new("version one\nnotify");
     let mut supervisor = setup!().app(&app).start();
-    supervisor.wait_for_line("Generation 1 is ready");
+    supervisor.wait_until_serving();
     reload(&supervisor, 1..=WARM);
     let (descriptors_then, memory_then) = (descriptors(&supervisor), memory(&supervisor));
     reload(&supervisor, WARM + 1..=RELOADS);

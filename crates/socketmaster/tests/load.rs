@@ -16,7 +16,7 @@ fn no_request_is_lost_while_every_second_brings_a_reload() {
     };
     let app = App::new("version 1");
     let mut supervisor = setup!().app(&app).start();
-    supervisor.wait_for_line("Generation 1 is ready");
+    supervisor.wait_until_serving();
     let load = Load::start(supervisor.address(), CLIENTS, "/?ms=2");
     for n in 1..=reloads {
         let next = now() + Duration::from_secs(1);
@@ -26,7 +26,7 @@ fn no_request_is_lost_while_every_second_brings_a_reload() {
         pause(next.saturating_duration_since(now()));
     }
     let report = load.stop();
-    assert_eq!(report.failed, 0, "{report:?}\n{}", supervisor.log().text());
+    assert_eq!(report.failed, 0, "{report:?}");
     assert_eq!(
         report.by_pid.len(),
         reloads + 1,

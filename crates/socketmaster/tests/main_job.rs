@@ -84,11 +84,11 @@ fn a_go_server_is_reloaded_without_losing_a_request() {
         texts.contains(&&*format!("[{old}] listening...")),
         "{texts:?}"
     );
-    supervisor.wait_for_line("Generation 1 is ready");
+    supervisor.wait_until_serving();
 
     let address = supervisor.address().clone();
     let in_flight = thread::spawn(move || get(&address, "/"));
-    pause(Duration::from_millis(200));
+    pause(Duration::from_millis(500));
     supervisor.hup();
     supervisor.wait_for_nth_line("] listening...", 2);
     supervisor.wait_for_line("Reload done: generation 2 serves");

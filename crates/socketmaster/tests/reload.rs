@@ -1,10 +1,9 @@
 //! Reloads: what counts as ready, what becomes of those that fail, and requests that come thick and fast.
 
-use std::thread;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use testbed::{App, Load, Supervisor, get, now, pause, processes, setup, until};
+use testbed::{App, Load, Setup, Supervisor, now, pause, processes, setup, until};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -24,12 +23,7 @@ impl Before {
 
     #[track_caller]
     fn is_unchanged(&self, supervisor: &Supervisor) {
-        assert_eq!(
-            supervisor.get("/").pid(),
-            self.pid,
-            "{}",
-            supervisor.log().text()
-        );
+        assert_eq!(supervisor.get("/").pid(), self.pid);
         until("only the old worker is there", || {
             supervisor.workers() == [self.pid]
         });
@@ -41,13 +35,9 @@ impl Before {
 
 /// Serving version one, for which anything seen waiting is ready after 50 ms.
 fn serving(app: &App, flags: &[&str]) -> Supervisor {
-    let setup = flags
-        .iter()
-        .fold(setup!().flag("-settle=50ms").app(app), |setup, flag| {
-            setup.flag(flag)
-        });
-    let supervisor = setup.start();
-    supervisor.wait_for_line("Generation 1 is ready");
+    let setup = setup!().flag("-settle=50ms").app(app);
+    let supervisor = flags.iter().fold(setup, Setup::flag).start();
+    supervisor.wait_until_serving();
     supervisor
 }
 
@@ -56,10 +46,8 @@ fn serving(app: &App, flags: &[&str]) -> Supervisor {
 fn requests_in_flight_are_answered_by_the_old_and_later_ones_by_the_new() {
     let app = App::new("version one");
     let mut supervisor = serving(&app, &[]);
-    let address = supervisor.address().clone();
     let old = supervisor.get("/").pid();
-    let in_flight = thread::spawn(move || get(&address, "/?ms=1000"));
-    pause(100 * MS);
+    let in_flight = supervisor.get_slowly(1000);
     app.deploy("version two\nnotify");
     supervisor.hup();
     let new = supervisor.wait_for_version("two").pid();
@@ -103,7 +91,7 @@ fn a_version_that_never_listens_is_killed_and_the_old_one_serves_on() {
 fn a_listener_made_and_a_death_soon_after_is_a_failed_reload() {
     let app = App::new("version one");
     let supervisor = setup!().app(&app).start();
-    supervisor.wait_for_line("Generation 1 is ready");
+    supervisor.wait_until_serving();
     let before = Before::of(&supervisor);
     app.deploy("version two\nafter 100 exit 3");
     supervisor.hup();
@@ -136,12 +124,11 @@ fn a_crashing_deploy_while_an_older_generation_drains_stops_nobody() {
     let app = App::new("version one");
     let supervisor = serving(&app, &[]);
     let old = supervisor.get("/").pid();
-    let address = supervisor.address().clone();
-    let in_flight = thread::spawn(move || get(&address, "/?ms=2000"));
-    pause(100 * MS);
+    let in_flight = supervisor.get_slowly(2000);
     app.deploy("version two\nnotify");
     supervisor.hup();
     let two = supervisor.wait_for_version("two").pid();
+    supervisor.wait_for_line(&format!("[{old}] got SIGTERM"));
     for (n, crash) in ["exit 3", "abort", "after 20 exit 3"]
         .into_iter()
         .enumerate()
@@ -166,7 +153,7 @@ fn a_missing_and_a_non_executable_program_change_nothing_ten_times_each() {
         .flag("-settle=50ms")
         .command(&program, &[app.script().to_str().unwrap()])
         .start();
-    supervisor.wait_for_line("Generation 1 is ready");
+    supervisor.wait_until_serving();
     let before = Before::of(&supervisor);
     std::fs::remove_file(&program).unwrap();
     for n in 1..=10 {
@@ -187,7 +174,7 @@ fn a_missing_and_a_non_executable_program_change_nothing_ten_times_each() {
 fn ready_1_counts_at_once() {
     let app = App::new("version one\nnotify");
     let supervisor = setup!().flag("-settle=1m").app(&app).start();
-    supervisor.wait_for_line("Generation 1 is ready");
+    supervisor.wait_until_serving();
     app.deploy("version two\nsleep 200\nnotify\nsleep 200");
     let asked = now();
     supervisor.hup();
@@ -202,7 +189,7 @@ fn with_start_the_old_is_told_after_exactly_that_time() {
     let app = App::new("version one");
     let supervisor = setup!().flag("-start=400").app(&app).start();
     supervisor.wait_for_version("one");
-    supervisor.wait_for_line("Generation 1 is ready");
+    supervisor.wait_until_serving();
     let mut spans = Vec::new();
     for n in 1..=3 {
         let asked = now();
@@ -220,7 +207,7 @@ fn with_start_the_old_is_told_after_exactly_that_time() {
 fn a_second_hup_does_not_end_the_wait_of_the_first() {
     let app = App::new("version one");
     let supervisor = setup!().flag("-start=800").app(&app).start();
-    supervisor.wait_for_line("Generation 1 is ready");
+    supervisor.wait_until_serving();
     let asked = now();
     supervisor.hup();
     pause(300 * MS);
@@ -259,12 +246,7 @@ fn hups_during_a_reload_are_one_more() {
     }
     supervisor.wait_for_line("Reload done: generation 3 serves");
     pause(300 * MS);
-    assert_eq!(
-        supervisor.log().count("Starting "),
-        3,
-        "{}",
-        supervisor.log().text()
-    );
+    assert_eq!(supervisor.log().count("Starting "), 3);
 }
 
 /// F5, F4: a storm costs generations, never requests, and the last word holds.
@@ -280,8 +262,9 @@ fn a_hundred_hups_in_a_second_lose_nothing() {
     }
     app.deploy("version three\nnotify");
     supervisor.hup();
-    let last = supervisor.wait_for_version("three").pid();
-    until("one worker is left", || supervisor.workers() == [last]);
+    supervisor.wait_for_version("three");
+    until("one worker is left", || supervisor.workers().len() == 1);
+    assert_eq!(supervisor.get("/").version(), "three");
     let report = load.stop();
     assert_eq!(report.failed, 0, "{report:?}");
     let generations = supervisor.log().count("Starting ");
@@ -301,12 +284,7 @@ fn a_stop_during_a_reload_wins_at_once() {
     supervisor.hup();
     pause(200 * MS);
     let asked = now();
-    assert_eq!(
-        supervisor.stop().code(),
-        Some(0),
-        "{}",
-        supervisor.log().text()
-    );
+    assert_eq!(supervisor.stop().code(), Some(0));
     assert!(asked.elapsed() < 5000 * MS, "{:?}", asked.elapsed());
     assert_eq!(supervisor.processes(), []);
 }
@@ -316,19 +294,12 @@ fn a_stop_during_a_reload_wins_at_once() {
 fn a_draining_worker_is_told_once() {
     let app = App::new("version one\nignore-term");
     let supervisor = serving(&app, &[]);
+    let old = supervisor.get("/").pid();
     app.deploy("version two");
     for n in 1..=3 {
         supervisor.hup();
         supervisor.wait_for_nth_line("Reload done", n);
     }
-    until("the two in between have left", || {
-        supervisor.workers().len() == 2
-    });
-    // One for each of the generations 1, 2 and 3.
-    assert_eq!(
-        supervisor.log().count("got SIGTERM"),
-        3,
-        "{}",
-        supervisor.log().text()
-    );
+    supervisor.wait_for_nth_line("] got SIGTERM", 3);
+    assert_eq!(supervisor.log().count(&format!("[{old}] got SIGTERM")), 1);
 }

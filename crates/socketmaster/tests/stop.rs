@@ -1,25 +1,25 @@
 //! Stops: what the workers are told, how long they may take, and with which status all ends.
 
+use std::fs;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::time::Duration;
-use std::{fs, thread};
 
 use rustix::process::Signal;
-use testbed::{Address, App, Setup, Supervisor, fixture, get, now, pause, processes, setup, until};
+use testbed::{Address, App, Setup, Supervisor, fixture, now, pause, processes, setup, until};
 
 const MS: Duration = Duration::from_millis(1);
 
 /// Its first generation is ready.
 fn serving(setup: Setup) -> Supervisor {
     let supervisor = setup.flag("-settle=50ms").start();
-    supervisor.wait_for_line("Generation 1 is ready");
+    supervisor.wait_until_serving();
     supervisor
 }
 
 #[track_caller]
 fn nothing_is_left_of(supervisor: &Supervisor) {
-    assert_eq!(supervisor.processes(), [], "{}", supervisor.log().text());
+    assert_eq!(supervisor.processes(), []);
     let rundir = format!("socketmaster.{}", supervisor.pid());
     for base in [Path::new("/run"), &std::env::temp_dir()] {
         assert!(
@@ -40,12 +40,7 @@ fn term_int_and_quit_reach_the_worker_as_they_are() {
         let mut supervisor = serving(setup!().app(&app));
         supervisor.signal(signal);
         assert_eq!(supervisor.wait().code(), Some(0));
-        assert_eq!(
-            supervisor.log().count(&format!("] got {name}")),
-            1,
-            "{}",
-            supervisor.log().text()
-        );
+        assert_eq!(supervisor.log().count(&format!("] got {name}")), 1);
         nothing_is_left_of(&supervisor);
     }
 }
@@ -54,9 +49,7 @@ fn term_int_and_quit_reach_the_worker_as_they_are() {
 fn a_stop_waits_for_requests_in_flight() {
     let app = App::new("version one");
     let mut supervisor = serving(setup!().app(&app));
-    let address = supervisor.address().clone();
-    let in_flight = thread::spawn(move || get(&address, "/?ms=1000"));
-    pause(100 * MS);
+    let in_flight = supervisor.get_slowly(1000);
     assert_eq!(supervisor.stop().code(), Some(0));
     assert_eq!(in_flight.join().unwrap().unwrap().version(), "one");
 }
@@ -65,9 +58,7 @@ fn a_stop_waits_for_requests_in_flight() {
 fn a_stop_waits_for_older_generations_too() {
     let app = App::new("version one");
     let mut supervisor = serving(setup!().app(&app));
-    let address = supervisor.address().clone();
-    let in_flight = thread::spawn(move || get(&address, "/?ms=1500"));
-    pause(100 * MS);
+    let in_flight = supervisor.get_slowly(1500);
     app.deploy("version two\nnotify");
     supervisor.hup();
     supervisor.wait_for_version("two");
@@ -144,12 +135,7 @@ fn the_exit_status_says_how_the_workers_ended() {
     for (script, status) in manners {
         let app = App::new(script);
         let mut supervisor = serving(setup!().app(&app));
-        assert_eq!(
-            supervisor.stop().code(),
-            Some(status),
-            "{script}: {}",
-            supervisor.log().text()
-        );
+        assert_eq!(supervisor.stop().code(), Some(status), "{script}");
     }
 }
 
@@ -182,12 +168,7 @@ fn a_stop_at_the_very_first_moment_leaves_nothing() {
         let app = App::new("version one");
         let mut supervisor = setup!().app(&app).start();
         pause(pause_for * MS);
-        assert_eq!(
-            supervisor.stop().code(),
-            Some(0),
-            "{}",
-            supervisor.log().text()
-        );
+        assert_eq!(supervisor.stop().code(), Some(0));
         nothing_is_left_of(&supervisor);
     }
 }

@@ -17,7 +17,8 @@ use crate::supervisor::Supervisor;
 #[derive(Debug)]
 pub struct Setup {
     program: PathBuf,
-    foreign: bool,
+    /// What `-h` says, if it is another binary than ours.
+    help: Option<String>,
     wrapper: Vec<OsString>,
     flags: Vec<OsString>,
     listen: Vec<String>,
@@ -34,10 +35,28 @@ impl Setup {
     /// This binary, or the one that `SOCKETMASTER_UNDER_TEST` names.
     #[must_use]
     pub fn new(program: impl Into<PathBuf>) -> Self {
-        let foreign = env::var_os("SOCKETMASTER_UNDER_TEST").filter(|path| !path.is_empty());
+        match env::var_os("SOCKETMASTER_UNDER_TEST").filter(|path| !path.is_empty()) {
+            Some(other) => Self::other(other),
+            None => Self::with(program.into(), None),
+        }
+    }
+
+    /// This binary, of which nothing is known but that it is a socketmaster.
+    #[must_use]
+    pub fn other(program: impl Into<PathBuf>) -> Self {
+        let program = program.into();
+        let help = Command::new(&program).arg("-h").output();
+        let help = help.unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+        Self::with(
+            program,
+            Some(String::from_utf8_lossy(&help.stderr).into_owned()),
+        )
+    }
+
+    fn with(program: PathBuf, help: Option<String>) -> Self {
         Self {
-            foreign: foreign.is_some(),
-            program: foreign.map_or_else(|| program.into(), PathBuf::from),
+            program,
+            help,
             wrapper: Vec::new(),
             flags: Vec::new(),
             listen: Vec::new(),
@@ -48,17 +67,20 @@ impl Setup {
         }
     }
 
-    /// This binary, whatever `SOCKETMASTER_UNDER_TEST` says.
-    #[must_use]
-    pub fn exactly(program: impl Into<PathBuf>) -> Self {
-        Self {
-            program: program.into(),
-            foreign: true,
-            ..Self::new("")
-        }
+    /// Whether it has this flag. Ours has all.
+    fn knows(&self, flag: &str) -> bool {
+        let name = flag.split('=').next().unwrap_or_default();
+        self.help
+            .as_ref()
+            .is_none_or(|help| help.split_whitespace().any(|word| word == name))
     }
 
-    /// One more word of the command line, before `-command`.
+    /// Whether it is the original, which tells less and has no port of its own choice.
+    fn is_original(&self) -> bool {
+        !self.knows("-ready-timeout")
+    }
+
+    /// One more flag, with its value in the same word. A binary of another's goes without those that it does not know.
     #[must_use]
     pub fn flag(mut self, flag: impl AsRef<OsStr>) -> Self {
         self.flags.push(flag.as_ref().into());
@@ -124,7 +146,7 @@ impl Setup {
     #[must_use]
     pub fn start(mut self) -> Supervisor {
         if self.listen.is_empty() {
-            let port = if self.foreign { free_port() } else { 0 };
+            let port = if self.is_original() { free_port() } else { 0 };
             self.listen.push(format!("tcp://127.0.0.1:{port}"));
         }
         let known: Vec<Option<Address>> = self.listen.iter().map(|uri| address(uri)).collect();
@@ -146,10 +168,17 @@ impl Setup {
     pub fn spawn(self) -> Supervisor {
         static NEXT: AtomicUsize = AtomicUsize::new(1);
         let mark = format!("{}.{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let original = self.is_original();
+        let flags: Vec<_> = self
+            .flags
+            .iter()
+            .filter(|flag| self.knows(&flag.to_string_lossy()))
+            .cloned()
+            .collect();
         let mut words = self.wrapper;
         words.push(self.program.into());
         let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).args(&self.flags);
+        command.args(&words[1..]).args(flags);
         for uri in &self.listen {
             command.args(["-listen", uri]);
         }
@@ -175,6 +204,7 @@ impl Setup {
             log,
             mark: format!("{MARK}={mark}"),
             addresses: Vec::new(),
+            original,
         }
     }
 }

@@ -1,7 +1,9 @@
 //! A supervisor that runs, and goes with all it has started when the test lets go of it.
 
+use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ExitStatus};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -9,6 +11,9 @@ use rustix::process::Signal;
 use crate::http::{Address, Answer, get};
 use crate::log::{Line, Log};
 use crate::{PATIENCE, poll, processes};
+
+/// What the fixture says when it begins with a request for `/slow`.
+const BEGUN: &str = "] serving slowly";
 
 /// A supervisor under test.
 #[derive(Debug)]
@@ -18,6 +23,8 @@ pub struct Supervisor {
     /// The variable with its value that all its processes have in their environment.
     pub(crate) mark: String,
     pub(crate) addresses: Vec<Address>,
+    /// Whether it is the original, which has other words for things.
+    pub(crate) original: bool,
 }
 
 impl Supervisor {
@@ -69,10 +76,7 @@ impl Supervisor {
     pub fn wait_for_nth_line(&self, pattern: &str, n: usize) -> Line {
         match self.log.nth(pattern, n, PATIENCE) {
             Some(line) => line,
-            None => panic!(
-                "no line {n} with {pattern:?} in the log:\n{}",
-                self.log.text()
-            ),
+            None => panic!("no line {n} with {pattern:?} in the log"),
         }
     }
 
@@ -84,8 +88,18 @@ impl Supervisor {
     pub fn get(&self, path: &str) -> Answer {
         match get(self.address(), path) {
             Ok(answer) => answer,
-            Err(error) => panic!("GET {path}: {error}; the log:\n{}", self.log.text()),
+            Err(error) => panic!("GET {path}: {error}"),
         }
+    }
+
+    /// Asks the app for something that takes so long, and returns when the app has begun with it.
+    #[track_caller]
+    pub fn get_slowly(&self, millis: u64) -> JoinHandle<io::Result<Answer>> {
+        let address = self.address().clone();
+        let before = self.log.count(BEGUN);
+        let client = thread::spawn(move || get(&address, &format!("/slow?ms={millis}")));
+        self.wait_for_nth_line(BEGUN, before + 1);
+        client
     }
 
     /// Asks until this version answers. Every request on the way must be answered too.
@@ -97,12 +111,18 @@ impl Supervisor {
         let answer = poll(PATIENCE, || {
             Some(self.get("/")).filter(|answer| answer.version() == version)
         });
-        answer.unwrap_or_else(|| {
-            panic!(
-                "version {version} never answered; the log:\n{}",
-                self.log.text()
-            )
-        })
+        answer.unwrap_or_else(|| panic!("version {version} never answered"))
+    }
+
+    /// Waits until its first generation is ready; for a binary that does not say so, until somebody answers.
+    #[track_caller]
+    pub fn wait_until_serving(&self) {
+        if self.original {
+            let answers = poll(PATIENCE, || get(self.address(), "/").ok());
+            assert!(answers.is_some(), "nobody answers");
+        } else {
+            self.wait_for_line("Generation 1 is ready");
+        }
     }
 
     /// Asks it to stop with TERM, and waits for its end.
@@ -124,7 +144,7 @@ impl Supervisor {
                 self.log.ended(Duration::from_secs(2));
                 status
             }
-            None => panic!("it does not end; the log:\n{}", self.log.text()),
+            None => panic!("it does not end"),
         }
     }
 
@@ -176,17 +196,15 @@ impl Supervisor {
                 .ok()?;
             Some(Address::Tcp(([127, 0, 0, 1], port).into()))
         });
-        port.unwrap_or_else(|| {
-            panic!(
-                "it does not say where it listens; the log:\n{}",
-                self.log.text()
-            )
-        })
+        port.unwrap_or_else(|| panic!("it does not say where it listens"))
     }
 }
 
 impl Drop for Supervisor {
     fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("the log of {}:\n{}", self.pid(), self.log.text());
+        }
         // It first, or it would start anew what we kill.
         if matches!(self.child.try_wait(), Ok(None)) {
             let _ = self.child.kill();
