@@ -148,6 +148,10 @@ impl Daemon {
     /// Tells the core, and does what it says, and tells it what came of that.
     fn handle(&mut self, event: Event) {
         self.events.push_back(event);
+        self.settle();
+    }
+
+    fn settle(&mut self) {
         while let Some(event) = self.events.pop_front() {
             for action in self.core.handle(now(), event) {
                 self.perform(action);

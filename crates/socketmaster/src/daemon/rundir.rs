@@ -46,12 +46,16 @@ impl RunDir {
         let path = base.join(format!("{PREFIX}{}", process::id()));
         // Others may pass through it to the socket they were told of, and see nothing.
         DirBuilder::new().mode(0o711).create(&path)?;
-        let lock = File::open(&path)?;
-        flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
-        Ok(Self {
-            path,
-            lock: lock.into(),
-        })
+        match lock(&path) {
+            Ok(lock) => Ok(Self {
+                path,
+                lock: lock.into(),
+            }),
+            Err(error) => {
+                let _ = fs::remove_dir(&path);
+                Err(error)
+            }
+        }
     }
 
     /// Goes on with the one of the program that we were before.
@@ -74,8 +78,16 @@ impl RunDir {
 
     /// Removes it with all that is in it. What cannot be removed is for the next start to sweep.
     pub fn remove(self) {
+        // First, because with all descriptors in use the removal needs this one.
+        drop(self.lock);
         let _ = fs::remove_dir_all(&self.path);
     }
+}
+
+fn lock(path: &Path) -> io::Result<File> {
+    let directory = File::open(path)?;
+    flock(&directory, FlockOperation::NonBlockingLockExclusive)?;
+    Ok(directory)
 }
 
 fn bases() -> impl Iterator<Item = PathBuf> {
@@ -100,11 +112,7 @@ fn sweep(base: &Path) {
             continue;
         }
         let Ok(meta) = entry.metadata() else { continue };
-        if meta.is_dir()
-            && meta.uid() == user::own_uid()
-            && File::open(entry.path())
-                .is_ok_and(|dir| flock(&dir, FlockOperation::NonBlockingLockExclusive).is_ok())
-        {
+        if meta.is_dir() && meta.uid() == user::own_uid() && lock(&entry.path()).is_ok() {
             let _ = fs::remove_dir_all(entry.path());
         }
     }
