@@ -34,7 +34,8 @@ impl RunDir {
         let mut last = io::Error::from(io::ErrorKind::NotFound);
         for base in bases() {
             sweep(&base);
-            match Self::create_in(&base) {
+            // Another start may have swept it away before we had locked it.
+            match Self::create_in(&base).or_else(|_| Self::create_in(&base)) {
                 Ok(this) => return Ok(this),
                 Err(error) => last = error,
             }
@@ -87,6 +88,10 @@ impl RunDir {
 fn lock(path: &Path) -> io::Result<File> {
     let directory = File::open(path)?;
     flock(&directory, FlockOperation::NonBlockingLockExclusive)?;
+    // It may have been removed between the two.
+    if fs::metadata(path)?.ino() != directory.metadata()?.ino() {
+        return Err(io::ErrorKind::NotFound.into());
+    }
     Ok(directory)
 }
 
@@ -112,7 +117,11 @@ fn sweep(base: &Path) {
             continue;
         }
         let Ok(meta) = entry.metadata() else { continue };
-        if meta.is_dir() && meta.uid() == user::own_uid() && lock(&entry.path()).is_ok() {
+        // Locked till all is removed: a start that has just made its own sees that, and makes another.
+        if meta.is_dir()
+            && meta.uid() == user::own_uid()
+            && let Ok(_lock) = lock(&entry.path())
+        {
             let _ = fs::remove_dir_all(entry.path());
         }
     }
