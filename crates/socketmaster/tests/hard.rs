@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
-use testbed::{App, PATIENCE, poll, setup};
+use rustix::process::Signal;
+use testbed::{App, PATIENCE, poll, processes, setup};
 
 /// With any number of descriptors it either serves or ends by itself, and its files go with it.
 #[test]
@@ -37,4 +40,45 @@ fn too_few_descriptors_are_a_clear_end() {
         assert_eq!(left, 0, "{limit}: {log}");
     }
     assert!(serves);
+}
+
+/// `UMask=0077` of a unit: a worker of another user must still reach its notify socket.
+#[test]
+fn a_strict_umask_does_not_lock_workers_out() {
+    let app = App::new("notify");
+    let supervisor = setup!()
+        .under(&["sh", "-c", "umask 077; exec \"$@\"", "sh"])
+        .variable("RUNTIME_DIRECTORY", app.path(""))
+        .app(&app)
+        .start();
+    supervisor.wait_for_line("is ready");
+    let directory = app.path(format!("socketmaster.{}", supervisor.pid()));
+    assert_eq!(mode(&directory), 0o711);
+    for socket in fs::read_dir(directory).unwrap() {
+        assert_eq!(mode(&socket.unwrap().path()), 0o666);
+    }
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+/// A cleaner of temporary directories, or a full one, must not keep a program from being restarted.
+#[test]
+fn a_run_directory_that_is_gone_costs_ready_messages_only() {
+    let app = App::new("version one");
+    let supervisor = setup!()
+        .flag("-settle=50ms")
+        .variable("RUNTIME_DIRECTORY", app.path(""))
+        .app(&app)
+        .start();
+    supervisor.wait_for_line("is ready");
+    fs::remove_dir_all(app.path(format!("socketmaster.{}", supervisor.pid()))).unwrap();
+    app.deploy("version two");
+    supervisor.hup();
+    supervisor.wait_for_line("Reload done");
+    supervisor.wait_for_line("the worker cannot say READY=1");
+    processes::signal(supervisor.get("/").pid(), Signal::KILL);
+    supervisor.wait_for_nth_line("is ready", 3);
+    assert_eq!(supervisor.get("/").version(), "two");
 }

@@ -7,7 +7,7 @@ use std::env;
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process;
 
@@ -45,9 +45,10 @@ impl RunDir {
 
     fn create_in(base: &Path) -> io::Result<Self> {
         let path = base.join(format!("{PREFIX}{}", process::id()));
-        // Others may pass through it to the socket they were told of, and see nothing.
         DirBuilder::new().mode(0o711).create(&path)?;
-        match lock(&path) {
+        // Others may pass through it to the socket they were told of, and see nothing; whatever our umask says.
+        let open = fs::set_permissions(&path, fs::Permissions::from_mode(0o711));
+        match open.and_then(|()| lock(&path)) {
             Ok(lock) => Ok(Self {
                 path,
                 lock: lock.into(),

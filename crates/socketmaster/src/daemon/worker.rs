@@ -119,9 +119,17 @@ impl Recipe {
         let program = self.program()?;
         let args = &self.config.args;
         log.say(format!("Starting {}", command::shown(&program, args)));
-        let notify = rundir
-            .map(|dir| NotifySocket::bind(dir.path(), id))
-            .transpose()?;
+        // Without one it can still be seen to be ready; a directory that somebody removed is no reason not to serve.
+        let notify = rundir.and_then(|dir| {
+            let socket = NotifySocket::bind(dir.path(), id);
+            let socket = socket.map_err(|error| {
+                let path = dir.path().display();
+                log.say(format!(
+                    "No notify socket in {path} ({error}): the worker cannot say READY=1"
+                ));
+            });
+            socket.ok()
+        });
         let pipes = log.pipes()?;
         let (stdout, stderr) = pipes.writers()?;
         let (ours, theirs) = scm::pair()?;
