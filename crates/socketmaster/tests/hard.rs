@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 use testbed::{App, PATIENCE, poll, processes, setup};
 
 /// With any number of descriptors it either serves or ends by itself, and its files go with it.
@@ -81,4 +81,24 @@ fn a_run_directory_that_is_gone_costs_ready_messages_only() {
     processes::signal(supervisor.get("/").pid(), Signal::KILL);
     supervisor.wait_for_nth_line("is ready", 3);
     assert_eq!(supervisor.get("/").version(), "two");
+}
+
+/// prlimit(1) on a running supervisor.
+#[test]
+fn a_lower_limit_of_descriptors_does_not_stop_starts() {
+    let app = App::new("version one");
+    let supervisor = setup!()
+        .under(&["sh", "-c", "ulimit -Sn 512; ulimit -Hn 1024; exec \"$@\"", "sh"])
+        .flag("-settle=50ms")
+        .app(&app)
+        .start();
+    supervisor.wait_for_line("is ready");
+    let limit = Rlimit {
+        current: Some(256),
+        maximum: Some(256),
+    };
+    prlimit(Pid::from_raw(supervisor.pid()), Resource::Nofile, limit).unwrap();
+    app.deploy("version two");
+    supervisor.hup();
+    supervisor.wait_for_version("two");
 }
