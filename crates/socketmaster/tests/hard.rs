@@ -3,11 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
-use testbed::{App, PATIENCE, poll, processes, setup};
+use testbed::{App, PATIENCE, fixture, poll, processes, setup};
 
 /// With any number of descriptors it either serves or ends by itself, and its files go with it.
 #[test]
@@ -88,7 +88,12 @@ fn a_run_directory_that_is_gone_costs_ready_messages_only() {
 fn a_lower_limit_of_descriptors_does_not_stop_starts() {
     let app = App::new("version one");
     let supervisor = setup!()
-        .under(&["sh", "-c", "ulimit -Sn 512; ulimit -Hn 1024; exec \"$@\"", "sh"])
+        .under(&[
+            "sh",
+            "-c",
+            "ulimit -Sn 512; ulimit -Hn 1024; exec \"$@\"",
+            "sh",
+        ])
         .flag("-settle=50ms")
         .app(&app)
         .start();
@@ -101,4 +106,28 @@ fn a_lower_limit_of_descriptors_does_not_stop_starts() {
     app.deploy("version two");
     supervisor.hup();
     supervisor.wait_for_version("two");
+}
+
+/// The launcher says why and ends at once: whichever of the two is seen first, the reason is told.
+#[test]
+fn the_end_of_a_launcher_does_not_hide_its_reason() {
+    let app = App::new("version one");
+    let script = app.path("app");
+    symlink(fixture(), &script).unwrap();
+    let supervisor = setup!()
+        .flag("-settle=50ms")
+        .command(&script, &[app.script().to_str().unwrap()])
+        .start();
+    supervisor.wait_for_line("is ready");
+    fs::remove_file(&script).unwrap();
+    fs::write(&script, "#!/no/such/interpreter").unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    for n in 1..=100 {
+        supervisor.hup();
+        while supervisor.log().count("Reload failed") < n {
+            supervisor.signal(Signal::CHILD);
+        }
+    }
+    let log = supervisor.log();
+    assert_eq!(log.count("does not exist"), 100, "{}", log.text());
 }
