@@ -5,7 +5,6 @@ use super::upgrade::{Handover, HeldWorker, Preflight};
 use super::{Daemon, now, words};
 use crate::core::{Action, Ending, Event, Generation, Reason, Verdict, WorkerId};
 use crate::sys::{fds, signals};
-use crate::wire::launch::LaunchError;
 
 impl Daemon {
     pub(super) fn perform(&mut self, action: Action) {
@@ -50,16 +49,14 @@ impl Daemon {
     }
 
     /// The launcher has said what became of it.
-    pub(super) fn launched(&mut self, id: WorkerId, answer: Result<(), LaunchError>) {
+    pub(super) fn launched(&mut self, id: WorkerId) {
         let Some(worker) = self.workers.get_mut(&id) else {
             return;
         };
-        worker.launch = None;
-        match answer {
-            Err(error) => worker.error = Some(error),
-            // Without an answer it became the program, unless it was killed before that: then it is at its end.
-            Ok(()) if worker.child.has_program() => self.handle(Event::Launched(id)),
-            Ok(()) => {}
+        worker.read_launch();
+        // Without an error it became the program, unless it was killed before that: then it is at its end.
+        if worker.error.is_none() && worker.child.has_program() {
+            self.handle(Event::Launched(id));
         }
     }
 

@@ -24,13 +24,11 @@ pub(super) struct Sockets {
 }
 
 impl Sockets {
+    /// Takes charge of the listeners, and removes their files if it cannot.
     pub(super) fn new(listeners: Vec<Listener>, inputs: &Inputs) -> io::Result<Self> {
-        let hangups = Arc::new(HangupWatch::new()?);
-        for (index, listener) in listeners.iter().enumerate() {
-            hangups.add(listener.fd(), index)?;
-        }
-        let watched = Watched::for_input(Arc::new(hangups.as_fd().try_clone_to_owned()?))?;
-        let watching = Task::spawn(watch(watched, Arc::clone(&hangups), inputs.clone()));
+        let watching = watch_all(&listeners, inputs);
+        let (hangups, watching) =
+            watching.inspect_err(|_| listeners.iter().for_each(Listener::remove_path))?;
         let mut this = Self {
             listeners,
             inodes: Vec::new(),
@@ -128,6 +126,16 @@ fn drift(listener: &str, pid: i32, nonblocking: bool) -> String {
              accept()"
         )
     }
+}
+
+fn watch_all(listeners: &[Listener], inputs: &Inputs) -> io::Result<(Arc<HangupWatch>, Task)> {
+    let hangups = Arc::new(HangupWatch::new()?);
+    for (index, listener) in listeners.iter().enumerate() {
+        hangups.add(listener.fd(), index)?;
+    }
+    let watched = Watched::for_input(Arc::new(hangups.as_fd().try_clone_to_owned()?))?;
+    let task = Task::spawn(watch(watched, Arc::clone(&hangups), inputs.clone()));
+    Ok((hangups, task))
 }
 
 async fn watch(watched: Watched, hangups: Arc<HangupWatch>, inputs: Inputs) {

@@ -4,15 +4,14 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
 
 use crate::core::WorkerId;
-use crate::wire::launch::LaunchError;
 
 /// Something has happened.
 #[derive(Debug)]
 pub enum Input {
     /// A signal has come, from this pid.
     Signal(i32, u32),
-    /// The worker's program has been executed, or could not be.
-    Launched(WorkerId, Result<(), LaunchError>),
+    /// The worker's program has been executed, or could not be: its launcher's socket says which.
+    Launched(WorkerId),
     /// The worker said `READY=1`.
     Ready(WorkerId),
     /// The forwarder has read this pipe to its end.

@@ -105,7 +105,7 @@ impl Daemon {
     fn take(&mut self, input: Input) {
         match input {
             Input::Signal(number, pid) => self.signal(number, pid),
-            Input::Launched(id, answer) => self.launched(id, answer),
+            Input::Launched(id) => self.launched(id),
             Input::Ready(id) => self.says_ready(id),
             Input::PipeClosed(pipe) => self.log.closed(pipe),
             Input::LogRoom => self.log.flush(),
@@ -148,6 +148,10 @@ impl Daemon {
     /// Tells the core, and does what it says, and tells it what came of that.
     fn handle(&mut self, event: Event) {
         self.events.push_back(event);
+        self.settle();
+    }
+
+    fn settle(&mut self) {
         while let Some(event) = self.events.pop_front() {
             for action in self.core.handle(now(), event) {
                 self.perform(action);
@@ -177,7 +181,7 @@ impl Daemon {
     }
 
     fn gone(&mut self, id: WorkerId, pid: i32, end: End) {
-        let Some(worker) = self.workers.remove(&id) else {
+        let Some(mut worker) = self.workers.remove(&id) else {
             return;
         };
         // What it leaves behind in its process group has nobody to tell it any more; a failed version has no requests
@@ -190,6 +194,7 @@ impl Daemon {
         };
         let _ = worker.child.signal_group(signal);
         process::reap(pid);
+        worker.read_launch();
         let ending = match (end, worker.error) {
             (_, Some(error)) => {
                 self.errors.insert(id, error.to_string());

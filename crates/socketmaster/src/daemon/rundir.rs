@@ -7,7 +7,7 @@ use std::env;
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process;
 
@@ -34,7 +34,8 @@ impl RunDir {
         let mut last = io::Error::from(io::ErrorKind::NotFound);
         for base in bases() {
             sweep(&base);
-            match Self::create_in(&base) {
+            // Another start may have swept it away before we had locked it.
+            match Self::create_in(&base).or_else(|_| Self::create_in(&base)) {
                 Ok(this) => return Ok(this),
                 Err(error) => last = error,
             }
@@ -44,14 +45,19 @@ impl RunDir {
 
     fn create_in(base: &Path) -> io::Result<Self> {
         let path = base.join(format!("{PREFIX}{}", process::id()));
-        // Others may pass through it to the socket they were told of, and see nothing.
         DirBuilder::new().mode(0o711).create(&path)?;
-        let lock = File::open(&path)?;
-        flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
-        Ok(Self {
-            path,
-            lock: lock.into(),
-        })
+        // Others may pass through it to the socket they were told of, and see nothing; whatever our umask says.
+        let open = fs::set_permissions(&path, fs::Permissions::from_mode(0o711));
+        match open.and_then(|()| lock(&path)) {
+            Ok(lock) => Ok(Self {
+                path,
+                lock: lock.into(),
+            }),
+            Err(error) => {
+                let _ = fs::remove_dir(&path);
+                Err(error)
+            }
+        }
     }
 
     /// Goes on with the one of the program that we were before.
@@ -74,8 +80,20 @@ impl RunDir {
 
     /// Removes it with all that is in it. What cannot be removed is for the next start to sweep.
     pub fn remove(self) {
+        // First, because with all descriptors in use the removal needs this one.
+        drop(self.lock);
         let _ = fs::remove_dir_all(&self.path);
     }
+}
+
+fn lock(path: &Path) -> io::Result<File> {
+    let directory = File::open(path)?;
+    flock(&directory, FlockOperation::NonBlockingLockExclusive)?;
+    // It may have been removed between the two.
+    if fs::metadata(path)?.ino() != directory.metadata()?.ino() {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    Ok(directory)
 }
 
 fn bases() -> impl Iterator<Item = PathBuf> {
@@ -100,10 +118,10 @@ fn sweep(base: &Path) {
             continue;
         }
         let Ok(meta) = entry.metadata() else { continue };
+        // Locked till all is removed: a start that has just made its own sees that, and makes another.
         if meta.is_dir()
             && meta.uid() == user::own_uid()
-            && File::open(entry.path())
-                .is_ok_and(|dir| flock(&dir, FlockOperation::NonBlockingLockExclusive).is_ok())
+            && let Ok(_lock) = lock(&entry.path())
         {
             let _ = fs::remove_dir_all(entry.path());
         }

@@ -100,6 +100,8 @@ async fn begin(config: Config, inputs: Inputs, queue: Queue) -> Result<Daemon, (
             for action in actions {
                 daemon.perform(action);
             }
+            // A start that failed at once is an event that nothing else would make us look at.
+            daemon.settle();
             Ok(daemon)
         }
         Err(error) => {
@@ -163,50 +165,39 @@ fn prepare(config: Config, inputs: &Inputs, log: &mut Log) -> Result<Prepared, S
     };
     recipe.program()?;
     recipe.descriptors = process::raise_descriptor_limit();
+    process::become_subreaper()?;
+    let program = command::own_path()?;
+    let signals = read_signals(inputs)?;
 
     let uris = replace_by_inherited(&recipe.config.listeners)?;
     for uri in &recipe.config.listeners {
         log.say(format!("Listening on {}", uri.text));
     }
     let listeners = listeners::open_all(&uris)?;
-    let ready = finish_preparing(&mut recipe, inputs, log, &listeners);
-    let (rundir, program, signals) = match ready {
-        Ok(ready) => ready,
-        Err(error) => {
-            listeners.iter().for_each(Listener::remove_path);
-            return Err(error);
-        }
-    };
+    let given = |l: &&Listener| matches!(l.uri().address, Address::Tcp { port: 0, .. });
+    for listener in listeners.iter().filter(given) {
+        log.say(format!("Listening on {}", listener.actual()));
+    }
+    let account = account(&recipe.config);
+    recipe.account = account.inspect_err(|_| listeners.iter().for_each(Listener::remove_path))?;
     let sockets = Sockets::new(listeners, inputs)?;
     Ok(Prepared {
         recipe,
         sockets,
-        rundir,
+        // Last, because it is left in place by whoever lets go of it.
+        rundir: run_directory(log),
         program,
         signals,
     })
 }
 
-fn finish_preparing(
-    recipe: &mut Recipe,
-    inputs: &Inputs,
-    log: &mut Log,
-    listeners: &[Listener],
-) -> Result<(Option<RunDir>, PathBuf, Task), StartUpError> {
-    for listener in listeners
-        .iter()
-        .filter(|l| matches!(l.uri().address, Address::Tcp { port: 0, .. }))
-    {
-        log.say(format!("Listening on {}", listener.actual()));
-    }
-    recipe.account = account(&recipe.config)?;
-    process::become_subreaper()?;
+fn run_directory(log: &mut Log) -> Option<RunDir> {
     let rundir = RunDir::create().map_err(|error| {
         log.say(format!(
             "No directory for sockets of our own ({error}): workers cannot say READY=1"
         ));
     });
-    Ok((rundir.ok(), command::own_path()?, read_signals(inputs)?))
+    rundir.ok()
 }
 
 /// The original takes a descriptor that `SOCKETMASTER_FD` names in place of the listener.

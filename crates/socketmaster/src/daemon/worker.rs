@@ -119,9 +119,17 @@ impl Recipe {
         let program = self.program()?;
         let args = &self.config.args;
         log.say(format!("Starting {}", command::shown(&program, args)));
-        let notify = rundir
-            .map(|dir| NotifySocket::bind(dir.path(), id))
-            .transpose()?;
+        // Without one it can still be seen to be ready; a directory that somebody removed is no reason not to serve.
+        let notify = rundir.and_then(|dir| {
+            let socket = NotifySocket::bind(dir.path(), id);
+            let socket = socket.map_err(|error| {
+                let path = dir.path().display();
+                log.say(format!(
+                    "No notify socket in {path} ({error}): the worker cannot say READY=1"
+                ));
+            });
+            socket.ok()
+        });
         let pipes = log.pipes()?;
         let (stdout, stderr) = pipes.writers()?;
         let (ours, theirs) = scm::pair()?;
@@ -216,13 +224,26 @@ impl Recipe {
 }
 
 impl Worker {
+    /// Reads what the launcher has said: its error, or its end without one, which is the program's beginning. To be
+    /// called when there is something to read, and when the process has ended, because either may be seen first.
+    pub fn read_launch(&mut self) {
+        let Some(socket) = self.launch.take() else {
+            return;
+        };
+        let mut buffer = vec![0; 16 * 1024];
+        if let Ok((length, _)) = scm::receive(socket.as_fd(), &mut buffer) {
+            self.error = serde_json::from_slice(&buffer[..length]).ok();
+        }
+    }
+
     fn listen(&mut self, id: WorkerId, uid: Option<u32>, inputs: &Inputs) -> io::Result<()> {
         if let Some(socket) = &self.launch {
             let socket = Watched::for_input(Arc::clone(socket))?;
             let inputs = inputs.clone();
             self.tasks.push(Task::spawn(async move {
-                let answer = answer(&socket).await;
-                let _ = inputs.send(Input::Launched(id, answer));
+                if socket.readable().await.is_ok() {
+                    let _ = inputs.send(Input::Launched(id));
+                }
             }));
         }
         if let Some(notify) = &self.notify {
@@ -249,16 +270,4 @@ fn hand_over(socket: BorrowedFd<'_>, listeners: &[Listener]) -> io::Result<()> {
         .collect();
     fds.chunks(scm::MAX_FDS)
         .try_for_each(|some| scm::send(socket, b"+", some))
-}
-
-/// The launcher's error, or its end without one, which is the program's beginning.
-async fn answer(socket: &Watched) -> Result<(), LaunchError> {
-    let mut buffer = vec![0; 16 * 1024];
-    match socket.read(|fd| scm::receive(fd, &mut buffer)).await {
-        Ok((length, _)) if length > 0 => match serde_json::from_slice(&buffer[..length]) {
-            Ok(error) => Err(error),
-            Err(_) => Ok(()),
-        },
-        _ => Ok(()),
-    }
 }

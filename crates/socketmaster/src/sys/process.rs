@@ -200,20 +200,15 @@ pub fn raise_descriptor_limit() -> Option<u64> {
         .flatten()
 }
 
-/// Sets the soft limit of open descriptors.
+/// Sets the soft limit of open descriptors, or what the hard limit leaves of it: that may have been lowered meanwhile.
 ///
 /// # Errors
-/// It is above the hard limit.
+/// What setrlimit(2) says; practically never.
 pub fn set_descriptor_limit(soft: u64) -> io::Result<()> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let maximum = getrlimit(Resource::Nofile).maximum;
-    Ok(setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current: Some(soft),
-            maximum,
-        },
-    )?)
+    let current = Some(maximum.map_or(soft, |hard| soft.min(hard)));
+    Ok(setrlimit(Resource::Nofile, Rlimit { current, maximum })?)
 }
 
 /// Asks for this signal when the parent ends (`PR_SET_PDEATHSIG`), unless it has ended already, which is an error.

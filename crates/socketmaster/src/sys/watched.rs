@@ -71,7 +71,7 @@ impl Watched {
             .map(|mut guard| guard.retain_ready())
     }
 
-    /// Waits for input without reading it: for a pidfd, whose only input is the process's end.
+    /// Waits for input without reading it.
     ///
     /// # Errors
     /// The runtime is ending.

@@ -1,0 +1,133 @@
+//! A system that is short of something: the promises hold, or the start fails with a reason and nothing left behind.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+
+use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
+use testbed::{App, PATIENCE, fixture, poll, processes, setup};
+
+/// With any number of descriptors it either serves or ends by itself, and its files go with it.
+#[test]
+fn too_few_descriptors_are_a_clear_end() {
+    let app = App::new("notify");
+    let (socket, directory) = (app.path("listener"), app.path("run"));
+    fs::create_dir(&directory).unwrap();
+    let mut serves = false;
+    for limit in 5..40 {
+        let limited = format!("ulimit -n {limit}; exec \"$@\"");
+        let mut supervisor = setup!()
+            .under(&["sh", "-c", &limited, "sh"])
+            .variable("RUNTIME_DIRECTORY", &directory)
+            .listen(format!("unix://{}", socket.display()))
+            .app(&app)
+            .spawn();
+        let ended = poll(PATIENCE, || {
+            let ended = supervisor.ended().is_some();
+            serves = supervisor.log().count("is ready") > 0;
+            (ended || serves).then_some(ended)
+        });
+        let log = supervisor.log().text();
+        match ended {
+            Some(true) => assert_eq!(supervisor.wait().code(), Some(1), "{limit}: {log}"),
+            Some(false) => assert_eq!(supervisor.stop().code(), Some(0), "{limit}: {log}"),
+            None => panic!("{limit}: it neither serves nor ends: {log}"),
+        }
+        assert!(!socket.exists(), "{limit}: {log}");
+        let left = fs::read_dir(&directory).unwrap().count();
+        assert_eq!(left, 0, "{limit}: {log}");
+    }
+    assert!(serves);
+}
+
+/// `UMask=0077` of a unit: a worker of another user must still reach its notify socket.
+#[test]
+fn a_strict_umask_does_not_lock_workers_out() {
+    let app = App::new("notify");
+    let supervisor = setup!()
+        .under(&["sh", "-c", "umask 077; exec \"$@\"", "sh"])
+        .variable("RUNTIME_DIRECTORY", app.path(""))
+        .app(&app)
+        .start();
+    supervisor.wait_for_line("is ready");
+    let directory = app.path(format!("socketmaster.{}", supervisor.pid()));
+    assert_eq!(mode(&directory), 0o711);
+    for socket in fs::read_dir(directory).unwrap() {
+        assert_eq!(mode(&socket.unwrap().path()), 0o666);
+    }
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+/// A cleaner of temporary directories, or a full one, must not keep a program from being restarted.
+#[test]
+fn a_run_directory_that_is_gone_costs_ready_messages_only() {
+    let app = App::new("version one");
+    let supervisor = setup!()
+        .flag("-settle=50ms")
+        .variable("RUNTIME_DIRECTORY", app.path(""))
+        .app(&app)
+        .start();
+    supervisor.wait_for_line("is ready");
+    fs::remove_dir_all(app.path(format!("socketmaster.{}", supervisor.pid()))).unwrap();
+    app.deploy("version two");
+    supervisor.hup();
+    supervisor.wait_for_line("Reload done");
+    supervisor.wait_for_line("the worker cannot say READY=1");
+    processes::signal(supervisor.get("/").pid(), Signal::KILL);
+    supervisor.wait_for_nth_line("is ready", 3);
+    assert_eq!(supervisor.get("/").version(), "two");
+}
+
+/// prlimit(1) on a running supervisor.
+#[test]
+fn a_lower_limit_of_descriptors_does_not_stop_starts() {
+    let app = App::new("version one");
+    let supervisor = setup!()
+        .under(&[
+            "sh",
+            "-c",
+            "ulimit -Sn 512; ulimit -Hn 1024; exec \"$@\"",
+            "sh",
+        ])
+        .flag("-settle=50ms")
+        .app(&app)
+        .start();
+    supervisor.wait_for_line("is ready");
+    let limit = Rlimit {
+        current: Some(256),
+        maximum: Some(256),
+    };
+    prlimit(Pid::from_raw(supervisor.pid()), Resource::Nofile, limit).unwrap();
+    app.deploy("version two");
+    supervisor.hup();
+    supervisor.wait_for_version("two");
+}
+
+/// The launcher says why and ends at once: whichever of the two is seen first, the reason is told.
+#[test]
+fn the_end_of_a_launcher_does_not_hide_its_reason() {
+    let app = App::new("version one");
+    let script = app.path("app");
+    symlink(fixture(), &script).unwrap();
+    let supervisor = setup!()
+        .flag("-settle=50ms")
+        .command(&script, &[app.script().to_str().unwrap()])
+        .start();
+    supervisor.wait_for_line("is ready");
+    fs::remove_file(&script).unwrap();
+    fs::write(&script, "#!/no/such/interpreter").unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    for n in 1..=100 {
+        supervisor.hup();
+        while supervisor.log().count("Reload failed") < n {
+            supervisor.signal(Signal::CHILD);
+        }
+    }
+    let log = supervisor.log();
+    assert_eq!(log.count("does not exist"), 100, "{}", log.text());
+}
