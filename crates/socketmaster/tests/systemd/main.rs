@@ -1,0 +1,5 @@
+//! socketmaster and its service manager.
+
+mod machine;
+mod messages;
+mod units;
