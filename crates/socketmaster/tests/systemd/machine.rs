@@ -29,7 +29,11 @@ impl Machine {
             let app = app.unwrap();
             fs::copy(app.path(), folder.path().join("apps").join(app.file_name())).unwrap();
         }
-        fs::copy(env!("CARGO_BIN_EXE_socketmaster"), folder.path().join("socketmaster")).unwrap();
+        fs::copy(
+            env!("CARGO_BIN_EXE_socketmaster"),
+            folder.path().join("socketmaster"),
+        )
+        .unwrap();
         let mut script = Command::new(here.join("user-manager.sh"))
             .arg(folder.path())
             .stdin(Stdio::piped())
@@ -37,20 +41,42 @@ impl Machine {
             .spawn()
             .unwrap();
         let mut said = String::new();
-        BufReader::new(script.stdout.as_mut().unwrap()).read_line(&mut said).unwrap();
+        BufReader::new(script.stdout.as_mut().unwrap())
+            .read_line(&mut said)
+            .unwrap();
         let Some(pid) = said.trim_end().strip_prefix("ready ") else {
             let status = script.wait().unwrap();
-            assert_eq!(status.code(), Some(77), "the user manager did not start: {said}");
-            assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "cannot run here: {said}");
+            assert_eq!(
+                status.code(),
+                Some(77),
+                "the user manager did not start: {said}"
+            );
+            assert_ne!(
+                std::env::var("CI").as_deref(),
+                Ok("true"),
+                "cannot run here: {said}"
+            );
             eprintln!("{}", said.trim_end());
             return None;
         };
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let this = Self { pid: pid.to_owned(), script, folder, port };
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let this = Self {
+            pid: pid.to_owned(),
+            script,
+            folder,
+            port,
+        };
         this.deploy("good");
         // The journal is not there; this is where it can be read after a failure.
         fs::create_dir(this.folder.path().join("units/service.d")).unwrap();
-        this.install("service.d/log.conf", "[Service]\nStandardError=append:/run/test/log\n");
+        this.install(
+            "service.d/log.conf",
+            "[Service]\nStandardError=append:/run/test/log\n",
+        );
         Some(this)
     }
 
@@ -80,7 +106,9 @@ impl Machine {
     /// Runs a command where the manager is; one that hangs is ended with status 124.
     pub(crate) fn run(&self, command: &[&str]) -> Output {
         Command::new("nsenter")
-            .args(["--mount", "--target", &self.pid, "--", "timeout", "30", "env"])
+            .args([
+                "--mount", "--target", &self.pid, "--", "timeout", "30", "env",
+            ])
             .args(["HOME=/run/home", "XDG_RUNTIME_DIR=/run/user-manager"])
             .args(command)
             .current_dir("/")
@@ -97,24 +125,45 @@ impl Machine {
     pub(crate) fn order(&self, args: &[&str]) {
         let output = self.systemctl(args);
         let words = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "systemctl {args:?}: {} {words}\n{}", output.status, self.log());
+        assert!(
+            output.status.success(),
+            "systemctl {args:?}: {} {words}\n{}",
+            output.status,
+            self.log()
+        );
     }
 
     pub(crate) fn show(&self, unit: &str, property: &str) -> String {
         let output = self.systemctl(&["show", "-P", property, unit]);
-        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .trim_end()
+            .to_owned()
     }
 
     /// Waits until a property of the unit holds.
     #[track_caller]
-    pub(crate) fn wait_for(&self, unit: &str, property: &str, wanted: impl Fn(&str) -> bool) -> String {
-        until(|| Some(self.show(unit, property)).filter(|is| wanted(is)))
-            .unwrap_or_else(|| panic!("{property} stays {:?}\n{}", self.show(unit, property), self.log()))
+    pub(crate) fn wait_for(
+        &self,
+        unit: &str,
+        property: &str,
+        wanted: impl Fn(&str) -> bool,
+    ) -> String {
+        until(|| Some(self.show(unit, property)).filter(|is| wanted(is))).unwrap_or_else(|| {
+            panic!(
+                "{property} stays {:?}\n{}",
+                self.show(unit, property),
+                self.log()
+            )
+        })
     }
 
     /// What the services have written.
     pub(crate) fn log(&self) -> String {
-        fs::read(self.path("log")).map_or_else(|_| "no log".into(), |log| String::from_utf8_lossy(&log).into())
+        fs::read(self.path("log")).map_or_else(
+            |_| "no log".into(),
+            |log| String::from_utf8_lossy(&log).into(),
+        )
     }
 
     /// Asks the app for its pid.
@@ -132,7 +181,10 @@ impl Machine {
     /// Ends the manager, which must find that no process is left.
     pub(crate) fn finish(mut self) {
         drop(self.script.stdin.take());
-        assert!(self.script.wait().unwrap().success(), "a process was left behind");
+        assert!(
+            self.script.wait().unwrap().success(),
+            "a process was left behind"
+        );
     }
 }
 
@@ -147,7 +199,10 @@ impl Drop for Machine {
 pub(crate) fn answer(mut stream: TcpStream) -> Option<String> {
     let mut text = String::new();
     stream.read_to_string(&mut text).ok()?;
-    text.rsplit("\r\n").next().filter(|pid| !pid.is_empty()).map(str::to_owned)
+    text.rsplit("\r\n")
+        .next()
+        .filter(|pid| !pid.is_empty())
+        .map(str::to_owned)
 }
 
 /// Whether a process runs.
@@ -157,7 +212,10 @@ pub(crate) fn is_alive(pid: &str) -> bool {
 }
 
 /// Looks again and again until there is something, at most half a minute.
-#[expect(clippy::disallowed_methods, reason = "systemd offers a test nothing to wait on")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "systemd offers a test nothing to wait on"
+)]
 pub(crate) fn until<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
     for _ in 0..1500 {
         let found = look();

@@ -22,7 +22,9 @@ impl Supervisor {
     fn start(app: &str, flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let manager = UnixDatagram::bind(folder.path().join("manager")).unwrap();
-        manager.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        manager
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
         deploy(folder.path(), app);
         let process = Command::new(env!("CARGO_BIN_EXE_socketmaster"))
             .args(flags)
@@ -32,11 +34,17 @@ impl Supervisor {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        Self { process, manager, folder }
+        Self {
+            process,
+            manager,
+            folder,
+        }
     }
 
     fn signal(&self, name: &str) {
-        let status = Command::new("kill").args(["-s", name, &self.process.id().to_string()]).status();
+        let status = Command::new("kill")
+            .args(["-s", name, &self.process.id().to_string()])
+            .status();
         assert!(status.unwrap().success());
     }
 
@@ -44,13 +52,21 @@ impl Supervisor {
     fn heard(&self) -> Vec<String> {
         let mut buffer = [0; 4096];
         let length = self.manager.recv(&mut buffer).expect("a message");
-        std::str::from_utf8(&buffer[..length]).unwrap().lines().map(str::to_owned).collect()
+        std::str::from_utf8(&buffer[..length])
+            .unwrap()
+            .lines()
+            .map(str::to_owned)
+            .collect()
     }
 
     fn hear_reloading(&self) -> String {
         let heard = self.heard();
         assert_eq!(heard[0], "RELOADING=1");
-        let stamp: u64 = heard[1].strip_prefix("MONOTONIC_USEC=").unwrap().parse().unwrap();
+        let stamp: u64 = heard[1]
+            .strip_prefix("MONOTONIC_USEC=")
+            .unwrap()
+            .parse()
+            .unwrap();
         assert!(stamp > 0);
         heard[2].clone()
     }
@@ -71,7 +87,8 @@ fn deploy(folder: &Path, app: &str) {
     let next = folder.join("next");
     let mut file = std::fs::File::create(&next).unwrap();
     write!(file, "#!/bin/sh\n{app}\n").unwrap();
-    file.set_permissions(std::fs::Permissions::from_mode(0o755)).unwrap();
+    file.set_permissions(std::fs::Permissions::from_mode(0o755))
+        .unwrap();
     drop(file);
     std::fs::rename(next, folder.join("app")).unwrap();
 }
@@ -81,13 +98,23 @@ fn every_reload_begins_with_reloading_and_ends_with_ready() {
     let mut supervisor = Supervisor::start(GOOD, &QUICK);
     let heard = supervisor.heard();
     assert_eq!(heard[0], "READY=1");
-    assert!(heard[1].starts_with("STATUS=generation 1 serves, pid "), "{heard:?}");
+    assert!(
+        heard[1].starts_with("STATUS=generation 1 serves, pid "),
+        "{heard:?}"
+    );
 
     supervisor.signal("HUP");
-    assert!(supervisor.hear_reloading().starts_with("STATUS=Reloading: generation 2 is starting; generation 1 serves"));
+    assert!(
+        supervisor
+            .hear_reloading()
+            .starts_with("STATUS=Reloading: generation 2 is starting; generation 1 serves")
+    );
     let heard = supervisor.heard();
     assert_eq!(heard[0], "READY=1");
-    assert!(heard[1].starts_with("STATUS=generation 2 serves"), "{heard:?}");
+    assert!(
+        heard[1].starts_with("STATUS=generation 2 serves"),
+        "{heard:?}"
+    );
 
     deploy(supervisor.folder.path(), "exit 3");
     supervisor.signal("HUP");
@@ -105,7 +132,10 @@ fn every_reload_begins_with_reloading_and_ends_with_ready() {
     assert!(heard[1].contains("No such file or directory"), "{heard:?}");
 
     supervisor.signal("TERM");
-    assert_eq!(supervisor.heard(), ["STOPPING=1", "STATUS=Stopping: waiting for 1 worker"]);
+    assert_eq!(
+        supervisor.heard(),
+        ["STOPPING=1", "STATUS=Stopping: waiting for 1 worker"]
+    );
     assert_eq!(supervisor.process.wait().unwrap().code(), Some(0));
 }
 
@@ -118,7 +148,11 @@ fn a_reload_that_waited_for_another_is_reloading_in_its_turn() {
     supervisor.hear_reloading();
     supervisor.signal("HUP");
     assert_eq!(supervisor.heard()[0], "READY=1");
-    assert!(supervisor.hear_reloading().contains("generation 3 is starting"));
+    assert!(
+        supervisor
+            .hear_reloading()
+            .contains("generation 3 is starting")
+    );
     assert_eq!(supervisor.heard()[0], "READY=1");
 }
 
@@ -142,8 +176,14 @@ fn a_restart_beside_a_reload_does_not_end_it() {
     supervisor.signal("HUP");
     supervisor.hear_reloading();
     std::fs::write(&crash, "").unwrap();
-    assert_eq!(supervisor.heard(), ["STATUS=Generation 1 has ended by itself, restarting at once"]);
+    assert_eq!(
+        supervisor.heard(),
+        ["STATUS=Generation 1 has ended by itself, restarting at once"]
+    );
     let heard = supervisor.heard();
     assert_eq!(heard.len(), 1, "no READY=1: {heard:?}");
-    assert!(heard[0].starts_with("STATUS=Reloading; generation 1 serves, pid "), "{heard:?}");
+    assert!(
+        heard[0].starts_with("STATUS=Reloading; generation 1 serves, pid "),
+        "{heard:?}"
+    );
 }

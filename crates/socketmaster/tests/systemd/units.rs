@@ -20,13 +20,18 @@ fn placed(machine: &Machine, unit: &str) -> String {
 /// The recommended unit, not yet started.
 fn recommended(machine: &Machine) {
     machine.install("socketmaster@.service", &placed(machine, RECOMMENDED));
-    let flags = format!("SOCKETMASTER_FLAGS=-listen tcp://:{} -command /run/test/current\n", machine.port);
+    let flags = format!(
+        "SOCKETMASTER_FLAGS=-listen tcp://:{} -command /run/test/current\n",
+        machine.port
+    );
     std::fs::write(machine.path("web.env"), flags).unwrap();
 }
 
 #[test]
 fn the_unit_of_the_article_starts_reloads_shows_its_status_and_stops() {
-    let Some(machine) = Machine::start() else { return };
+    let Some(machine) = Machine::start() else {
+        return;
+    };
     machine.install("article.service", &placed(&machine, ARTICLE));
 
     machine.order(&["start", "article"]);
@@ -35,7 +40,8 @@ fn the_unit_of_the_article_starts_reloads_shows_its_status_and_stops() {
     let slow = machine.request("/slow").unwrap();
 
     machine.order(&["reload", "article"]);
-    let second = until(|| machine.ask().filter(|pid| *pid != first)).expect("an answer of the new worker");
+    let second =
+        until(|| machine.ask().filter(|pid| *pid != first)).expect("an answer of the new worker");
     assert!(is_alive(&first), "the old worker still has a request");
     std::fs::write(machine.path("answer"), "").unwrap();
     assert_eq!(answer(slow).as_ref(), Some(&first));
@@ -56,13 +62,21 @@ fn the_unit_of_the_article_starts_reloads_shows_its_status_and_stops() {
     // which nevertheless wrote the last line.
     let log = machine.log();
     let last = log.lines().last().unwrap();
-    assert!(["exit status 0", "signal: terminated"].map(|end| format!("{second} {end}")).iter().any(|end| last.ends_with(end)), "{log}");
+    assert!(
+        ["exit status 0", "signal: terminated"]
+            .map(|end| format!("{second} {end}"))
+            .iter()
+            .any(|end| last.ends_with(end)),
+        "{log}"
+    );
     machine.finish();
 }
 
 #[test]
 fn active_means_that_the_first_generation_serves() {
-    let Some(machine) = Machine::start() else { return };
+    let Some(machine) = Machine::start() else {
+        return;
+    };
     recommended(&machine);
     machine.deploy("late");
     machine.order(&["start", "--no-block", UNIT]);
@@ -71,17 +85,26 @@ fn active_means_that_the_first_generation_serves() {
     std::fs::write(machine.path("start"), "").unwrap();
     machine.wait_for(UNIT, "ActiveState", |state| state == "active");
     let pid = machine.ask().expect("an answer, as the unit is active");
-    assert_eq!(machine.show(UNIT, "StatusText"), format!("generation 1 serves, pid {pid}"));
+    assert_eq!(
+        machine.show(UNIT, "StatusText"),
+        format!("generation 1 serves, pid {pid}")
+    );
     machine.order(&["stop", UNIT]);
     assert_eq!(machine.show(UNIT, "Result"), "success");
     // Told once, by the supervisor alone: a second signal could hit it at a time when it no longer handles one.
-    assert!(machine.log().contains(&format!("{pid} exit status 0")), "{}", machine.log());
+    assert!(
+        machine.log().contains(&format!("{pid} exit status 0")),
+        "{}",
+        machine.log()
+    );
     machine.finish();
 }
 
 #[test]
 fn a_first_generation_that_fails_fails_the_start() {
-    let Some(machine) = Machine::start() else { return };
+    let Some(machine) = Machine::start() else {
+        return;
+    };
     recommended(&machine);
     machine.deploy("broken");
     let output = machine.systemctl(&["start", UNIT]);
@@ -92,7 +115,9 @@ fn a_first_generation_that_fails_fails_the_start() {
 
 #[test]
 fn a_reload_is_reloading_until_it_has_its_verdict_and_a_failed_one_hangs_nobody() {
-    let Some(machine) = Machine::start() else { return };
+    let Some(machine) = Machine::start() else {
+        return;
+    };
     recommended(&machine);
     machine.order(&["start", UNIT]);
     let main = machine.show(UNIT, "MainPID");
@@ -101,7 +126,10 @@ fn a_reload_is_reloading_until_it_has_its_verdict_and_a_failed_one_hangs_nobody(
     machine.deploy("late");
     machine.order(&["reload", "--no-block", UNIT]);
     let status = machine.wait_for(UNIT, "StatusText", |status| status.starts_with("Reloading"));
-    assert_eq!(status, format!("Reloading: generation 2 is starting; generation 1 serves, pid {first}"));
+    assert_eq!(
+        status,
+        format!("Reloading: generation 2 is starting; generation 1 serves, pid {first}")
+    );
     assert_eq!(machine.show(UNIT, "ActiveState"), "reloading");
     std::fs::write(machine.path("start"), "").unwrap();
     machine.wait_for(UNIT, "ActiveState", |state| state == "active");
@@ -110,15 +138,22 @@ fn a_reload_is_reloading_until_it_has_its_verdict_and_a_failed_one_hangs_nobody(
 
     machine.deploy("broken");
     machine.order(&["reload", UNIT]);
-    let status = machine.wait_for(UNIT, "StatusText", |status| status.starts_with("Reload failed"));
+    let status = machine.wait_for(UNIT, "StatusText", |status| {
+        status.starts_with("Reload failed")
+    });
     let reason = "it exited with status 3 before it was ready";
-    assert_eq!(status, format!("Reload failed: generation 3: {reason}; generation 2 serves, pid {second}"));
+    assert_eq!(
+        status,
+        format!("Reload failed: generation 3: {reason}; generation 2 serves, pid {second}")
+    );
     machine.wait_for(UNIT, "ActiveState", |state| state == "active");
     assert_eq!(machine.ask(), Some(second));
 
     machine.deploy("good");
     machine.order(&["reload", UNIT]);
-    machine.wait_for(UNIT, "StatusText", |status| status.starts_with("generation 4 serves"));
+    machine.wait_for(UNIT, "StatusText", |status| {
+        status.starts_with("generation 4 serves")
+    });
     assert_eq!(machine.show(UNIT, "MainPID"), main);
     assert_eq!(machine.show(UNIT, "NRestarts"), "0");
     machine.order(&["stop", UNIT]);
@@ -127,7 +162,9 @@ fn a_reload_is_reloading_until_it_has_its_verdict_and_a_failed_one_hangs_nobody(
 
 #[test]
 fn an_upgrade_keeps_the_main_pid_and_the_unit_active() {
-    let Some(machine) = Machine::start() else { return };
+    let Some(machine) = Machine::start() else {
+        return;
+    };
     recommended(&machine);
     machine.order(&["start", UNIT]);
     let main = machine.show(UNIT, "MainPID");
@@ -141,7 +178,9 @@ fn an_upgrade_keeps_the_main_pid_and_the_unit_active() {
     assert_eq!(machine.ask(), Some(worker.clone()));
 
     machine.order(&["reload", UNIT]);
-    machine.wait_for(UNIT, "StatusText", |status| status.starts_with("generation 2 serves"));
+    machine.wait_for(UNIT, "StatusText", |status| {
+        status.starts_with("generation 2 serves")
+    });
     assert_ne!(machine.ask(), Some(worker));
     assert_eq!(machine.show(UNIT, "NRestarts"), "0");
     machine.order(&["stop", UNIT]);
@@ -151,7 +190,9 @@ fn an_upgrade_keeps_the_main_pid_and_the_unit_active() {
 
 #[test]
 fn a_killed_supervisor_is_started_again_on_a_free_port() {
-    let Some(machine) = Machine::start() else { return };
+    let Some(machine) = Machine::start() else {
+        return;
+    };
     recommended(&machine);
     machine.order(&["start", UNIT]);
     let main = machine.show(UNIT, "MainPID");
@@ -168,7 +209,9 @@ fn a_killed_supervisor_is_started_again_on_a_free_port() {
 
 #[test]
 fn a_socket_unit_brings_the_socket_as_fd_3_and_keeps_it_through_a_restart() {
-    let Some(machine) = Machine::start() else { return };
+    let Some(machine) = Machine::start() else {
+        return;
+    };
     let socket = format!("[Socket]\nListenStream=127.0.0.1:{}\n", machine.port);
     let service = placed(&machine, ARTICLE)
         .replace(&format!("tcp://:{}", machine.port), "fd://3")
@@ -177,11 +220,15 @@ fn a_socket_unit_brings_the_socket_as_fd_3_and_keeps_it_through_a_restart() {
     machine.install("app.service", &service);
     machine.order(&["start", "app.socket"]);
 
-    let first = machine.ask().expect("the first connection starts the service");
+    let first = machine
+        .ask()
+        .expect("the first connection starts the service");
     // systemd merges a reload into a start that is still under way.
     machine.wait_for("app", "ActiveState", |state| state == "active");
     machine.order(&["reload", "app"]);
-    machine.wait_for("app", "StatusText", |status| status.starts_with("generation 2 serves"));
+    machine.wait_for("app", "StatusText", |status| {
+        status.starts_with("generation 2 serves")
+    });
     let second = machine.ask().unwrap();
     assert_ne!(second, first);
 
