@@ -56,7 +56,7 @@ impl Machine {
                 Ok("true"),
                 "cannot run here: {said}"
             );
-            eprintln!("{}", said.trim_end());
+            println!("NOT RUN: {}", said.trim_end().trim_start_matches("skip "));
             return None;
         };
         let port = std::net::TcpListener::bind("127.0.0.1:0")
