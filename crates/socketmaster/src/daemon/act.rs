@@ -24,12 +24,14 @@ impl Daemon {
                 };
                 self.log
                     .say(format!("Restarting generation {} {when}", generation.0));
+                self.report_restart(generation, &when);
             }
             Action::Exit(status) => self.exit = Some(status),
         }
     }
 
     fn start(&mut self, id: WorkerId, generation: Generation) {
+        self.report_start(generation);
         self.sockets.prepare(self.workers.is_empty());
         let started = self.recipe.start(
             id,
@@ -116,6 +118,7 @@ impl Daemon {
         };
         self.log
             .say(format!("Generation {} failed: {why}", generation.0));
+        self.report_failed(generation, &why);
         let crashed = matches!(reason, Reason::Ended(Ending::Exit(1..) | Ending::Signal(_)));
         if let Some(hint) = crashed.then(|| self.sockets.nonblocking_hint()).flatten() {
             self.log.say(hint);
@@ -123,16 +126,7 @@ impl Daemon {
     }
 
     fn verdict(&mut self, verdict: Verdict) {
-        let serving = self.core.serving();
-        self.log.say(words::verdict(verdict, serving));
-        if let (Verdict::Failed(..), Some(serving)) = (verdict, serving) {
-            self.report_ready(serving);
-        }
-    }
-
-    fn report_ready(&self, serving: Generation) {
-        self.manager
-            .ready(&format!("Generation {} serves", serving.0));
+        self.log.say(words::verdict(verdict, self.core.serving()));
     }
 
     /// Asks the program at our path whether it can go on from here.

@@ -18,6 +18,7 @@ pub mod worker;
 mod act;
 mod guard;
 mod leave;
+mod report;
 mod resume;
 mod start;
 mod watch;
@@ -131,7 +132,7 @@ impl Daemon {
             stop => {
                 let name = crate::sys::signals::name(stop);
                 self.log.say(format!("Stopping: SIG{name} from pid {pid}"));
-                self.manager.stopping();
+                self.report_stop();
                 self.handle(Event::Stop(stop));
             }
         }
@@ -139,9 +140,6 @@ impl Daemon {
 
     fn reload(&mut self) {
         self.requests += 1;
-        if !self.core.is_reloading() {
-            self.manager.reloading();
-        }
         self.handle(Event::Reload(Request(self.requests)));
     }
 

@@ -27,28 +27,34 @@ impl ServiceManager {
         Self(socket.zip(address))
     }
 
-    /// A generation serves. Also said after a reload that failed, or `systemctl reload` would wait for it.
+    /// A generation serves: the start, or the reload under way, is over. Also said after a reload that failed, or
+    /// `systemctl reload` would wait for it until its time is over.
     pub fn ready(&self, status: &str) {
-        self.say(&format!("READY=1\nSTATUS={status}"));
+        self.say("READY=1", status);
     }
 
     /// A reload has begun. The time stamp is compulsory (`CLOCK_MONOTONIC`, microseconds).
-    pub fn reloading(&self) {
+    pub fn reloading(&self, status: &str) {
         let micros = clock::monotonic_nanos() / 1000;
-        self.say(&format!(
-            "RELOADING=1\nMONOTONIC_USEC={micros}\nSTATUS=Reloading"
-        ));
+        self.say(&format!("RELOADING=1\nMONOTONIC_USEC={micros}"), status);
     }
 
     /// A stop has begun.
-    pub fn stopping(&self) {
-        self.say("STOPPING=1\nSTATUS=Stopping: waiting for the workers");
+    pub fn stopping(&self, status: &str) {
+        self.say("STOPPING=1", status);
     }
 
-    fn say(&self, message: &str) {
+    /// Nothing has begun or ended, but there is something to say.
+    pub fn status(&self, status: &str) {
+        self.say("", status);
+    }
+
+    /// Whatever stands in the status, it is one line: the next line would be another word to the manager.
+    fn say(&self, word: &str, status: &str) {
         if let Some((socket, address)) = &self.0 {
+            let message = format!("{word}\nSTATUS={}", status.replace(['\n', '\r'], " "));
             // It is a courtesy: a manager that went away takes us with it anyhow.
-            let _ = socket.send_to_addr(message.as_bytes(), address);
+            let _ = socket.send_to_addr(message.trim_start().as_bytes(), address);
         }
     }
 }

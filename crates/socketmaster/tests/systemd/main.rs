@@ -1,0 +1,7 @@
+//! socketmaster and its service manager.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod machine;
+mod messages;
+mod units;
