@@ -33,7 +33,7 @@ impl Options {
                 "--against" => this.against = Some(path()?),
                 "--json" => this.json = Some(path()?),
                 name if crate::MEASURES.iter().any(|(known, _)| *known == name) => {
-                    this.figures.push(name.into())
+                    this.figures.push(name.into());
                 }
                 unknown => return Err(format!("there is no option and no figure `{unknown}`")),
             }

@@ -1,7 +1,5 @@
 //! The bench measures something, in little: what it says is not looked at, that it says it is.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::path::Path;
 use std::process::Command;
 

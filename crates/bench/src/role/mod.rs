@@ -26,7 +26,7 @@ pub(crate) fn main(args: &[String]) -> ExitCode {
         "serve" => serve::serve(reports, args),
         "block" => write::block(reports, args),
         "lines" => write::lines(args),
-        "pump" => pump::pump(reports),
+        "pump" => pump::pump(reports, args),
         "copy" => pump::copy(reports),
         _ => return ExitCode::from(2),
     };

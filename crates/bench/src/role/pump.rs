@@ -8,10 +8,10 @@ use std::path::Path;
 use super::say_usage;
 
 const READ: usize = 64 * 1024;
-const PREFIX: &[u8] = b"[web.1 12345] ";
 
-/// Puts a prefix before each line: one read, one search for each end, one write of all whole lines.
-pub(crate) fn pump(reports: &Path) -> io::Result<()> {
+/// Puts a prefix of a length before each line: one read, one search for each end, one write of all whole lines.
+pub(crate) fn pump(reports: &Path, args: &[String]) -> io::Result<()> {
+    let prefix = vec![b'-'; args.first().and_then(|word| word.parse().ok()).unwrap_or(0)];
     let (mut input, mut output) = streams()?;
     let mut bytes = vec![0; 2 * READ];
     let mut lines = Vec::with_capacity(4 * READ);
@@ -24,7 +24,7 @@ pub(crate) fn pump(reports: &Path) -> io::Result<()> {
         let end = held + read;
         let mut begin = 0;
         for newline in memchr::memchr_iter(b'\n', &bytes[..end]) {
-            lines.extend_from_slice(PREFIX);
+            lines.extend_from_slice(&prefix);
             lines.extend_from_slice(&bytes[begin..=newline]);
             begin = newline + 1;
         }
