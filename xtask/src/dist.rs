@@ -1,6 +1,7 @@
 //! `cargo xtask dist`: what a package holds.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use crate::error::Error;
@@ -19,7 +20,7 @@ Exit status: 0 written, 1 not.
 
 pub(crate) fn main(args: &[String]) -> Result<ExitCode, Error> {
     place::no_more(args)?;
-    let program = release()?;
+    let program = build("socketmaster", "release")?;
     let usr = place::target().join("dist");
     place::write(&usr.join("share/man/man1/socketmaster.1"), man::page())?;
     for (name, text) in completions::all()? {
@@ -41,16 +42,16 @@ pub(crate) fn main(args: &[String]) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Builds the program for release; its path.
-pub(crate) fn release() -> Result<std::path::PathBuf, Error> {
+/// Builds the program of a package; its path.
+pub(crate) fn build(package: &str, profile: &str) -> Result<PathBuf, Error> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
     cargo
-        .args(["build", "--release", "--package", "socketmaster"])
+        .args(["build", "--profile", profile, "--package", package])
         .current_dir(place::root());
     if !step::run(&mut cargo, true)?.success {
         return Err(Error::Failed {
             program: "cargo build".into(),
         });
     }
-    Ok(place::target().join("release/socketmaster"))
+    Ok(place::target().join(profile).join(package))
 }

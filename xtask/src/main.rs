@@ -1,5 +1,6 @@
 //! The project's own commands. `cargo xtask` lists them.
 
+mod bench;
 mod clock;
 mod completions;
 mod dist;
@@ -19,6 +20,7 @@ const HELP: &str = "\
 Usage: cargo xtask COMMAND [OPTIONS]
 
   test          Check everything: format, lints, documentation, all tests
+  bench         Measure what the supervisor costs
   man           Write the man page to target/man
   completions   Write the shell completions to target/completions
   dist          Write all that a package holds to target/dist
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
     };
     let (run, help): (Run, &str) = match command {
         "test" => (test::main, test::HELP),
+        "bench" => (bench::main, bench::HELP),
         "man" => (man::main, man::HELP),
         "completions" => (completions::main, completions::HELP),
         "dist" => (dist::main, dist::HELP),
