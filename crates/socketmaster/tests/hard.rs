@@ -7,7 +7,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
-use testbed::{App, PATIENCE, fixture, poll, processes, setup};
+use testbed::{App, PATIENCE, Setup, fixture, poll, processes, setup, until};
 
 /// With any number of descriptors it either serves or ends by itself, and its files go with it.
 #[test]
@@ -130,4 +130,37 @@ fn the_end_of_a_launcher_does_not_hide_its_reason() {
     }
     let log = supervisor.log();
     assert_eq!(log.count("does not exist"), 100, "{}", log.text());
+}
+
+/// The moment in which the new program has agreed and a worker has said READY=1, in one.
+#[test]
+fn a_ready_message_is_not_lost_in_an_upgrade() {
+    let app = App::new("notify");
+    let program = app.path("socketmaster");
+    let real = env!("CARGO_BIN_EXE_socketmaster");
+    symlink(real, &program).unwrap();
+    let supervisor = Setup::exactly(&program).app(&app).start();
+    supervisor.wait_for_line("is ready");
+    // The same program, which takes its time to answer.
+    let slow = format!(
+        "#!/bin/bash\n[ \"$SOCKETMASTER_HANDOVER\" ] && exec {real} \"$@\"\nsleep 0.6\n\
+         exec -a socketmaster-preflight {real} \"$@\"\n"
+    );
+    fs::remove_file(&program).unwrap();
+    fs::write(&program, slow).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    app.deploy("sleep 300\nnotify\nprint has said it\nhang");
+    supervisor.hup();
+    supervisor.wait_for_nth_line("Starting", 2);
+    supervisor.signal(Signal::USR1);
+    let asked = || processes::children(supervisor.pid()).len() == 4;
+    until("the new program is asked", asked);
+    supervisor.signal(Signal::STOP);
+    supervisor.wait_for_line("has said it");
+    until("it has answered", || {
+        !processes::zombies(supervisor.pid()).is_empty()
+    });
+    supervisor.signal(Signal::CONT);
+    supervisor.wait_for_line("Upgraded");
+    supervisor.wait_for_line("Reload done");
 }

@@ -54,6 +54,8 @@ struct Daemon {
     /// The path that an upgrade executes.
     program: std::path::PathBuf,
     preflight: Option<Preflight>,
+    /// The new program has answered, which is dealt with between two inputs: none may be lost in the exec.
+    answered: Option<Preflight>,
     /// Why starts failed, until the core has decided what that means.
     errors: BTreeMap<WorkerId, String>,
     requests: u64,
@@ -74,6 +76,9 @@ impl Daemon {
     async fn serve(&mut self) -> u8 {
         loop {
             self.on_time();
+            if let Some(preflight) = self.answered.take() {
+                self.finish_upgrade(preflight);
+            }
             if let Some(status) = self.exit {
                 return status;
             }
@@ -171,7 +176,7 @@ impl Daemon {
                 self.gone(id, pid, end);
             } else if self.preflight.as_ref().is_some_and(|p| p.pid() == pid) {
                 process::reap(pid);
-                self.finish_upgrade();
+                self.answered = self.preflight.take();
             } else {
                 // The forwarder, or an orphan whose parent was a worker.
                 self.log.ended(pid);

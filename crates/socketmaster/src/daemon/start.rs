@@ -135,6 +135,7 @@ impl Prepared {
             manager: ServiceManager::from_environment(),
             program: self.program,
             preflight: None,
+            answered: None,
             errors: BTreeMap::new(),
             requests: 0,
             next_look: now(),
