@@ -164,3 +164,24 @@ fn a_ready_message_is_not_lost_in_an_upgrade() {
     supervisor.wait_for_line("Upgraded");
     supervisor.wait_for_line("Reload done");
 }
+
+/// The forwarder is killed twice, so that another is only started in a second; the upgrade comes before that.
+#[test]
+fn an_upgrade_without_a_forwarder_goes_on_reading_the_workers() {
+    let app = App::new("notify\nafter 1500 print still read");
+    let supervisor = setup!().app(&app).start();
+    supervisor.wait_for_line("is ready");
+    let worker = supervisor.get("/").pid();
+    let forwarders = || {
+        let children = processes::children(supervisor.pid());
+        children.into_iter().filter(move |pid| *pid != worker)
+    };
+    for _ in 0..2 {
+        until("there is a forwarder", || forwarders().next().is_some());
+        let forwarder = forwarders().next().unwrap();
+        processes::signal(forwarder, Signal::KILL);
+        until("it is gone", || !forwarders().any(|pid| pid == forwarder));
+    }
+    supervisor.signal(Signal::USR1);
+    supervisor.wait_for_line("] still read");
+}

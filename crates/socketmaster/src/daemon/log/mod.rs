@@ -220,19 +220,13 @@ impl Log {
             return self.restart_later();
         };
         self.forwarder = Some(forwarder);
-        let waits = |queue: &VecDeque<Message>, id| {
-            queue
-                .iter()
-                .any(|message| matches!(message, Message::Pipe(other) if *other == id))
-        };
         for id in self.pipes.keys().rev() {
             if !waits(&self.queue, *id) {
                 self.queue.push_front(Message::Pipe(*id));
             }
         }
-        self.queue.push_front(Message::Line(
-            "The log forwarder had ended; another goes on".into(),
-        ));
+        self.queue
+            .push_front(Message::Line("Another log forwarder goes on".into()));
         self.flush();
     }
 
@@ -266,4 +260,10 @@ impl Log {
             child.reap();
         }
     }
+}
+
+/// Whether the forwarder has yet to be given this pipe.
+fn waits(queue: &VecDeque<Message>, pipe: u64) -> bool {
+    let is_it = |message: &Message| matches!(message, Message::Pipe(id) if *id == pipe);
+    queue.iter().any(is_it)
 }
