@@ -185,3 +185,19 @@ fn an_upgrade_without_a_forwarder_goes_on_reading_the_workers() {
     supervisor.signal(Signal::USR1);
     supervisor.wait_for_line("] still read");
 }
+
+/// `exec socketmaster … 2> >(logger)` in a script: what the shell had started becomes our child with the exec.
+#[test]
+fn children_of_a_shell_that_became_the_supervisor_are_left_alone() {
+    let app = App::new("notify");
+    let words = "sleep 1000 2>/dev/null & exec \"$@\"";
+    let mut supervisor = setup!().under(&["sh", "-c", words, "sh"]).app(&app).start();
+    supervisor.wait_for_line("is ready");
+    supervisor.signal(Signal::USR1);
+    supervisor.wait_for_line("Upgraded");
+    assert_eq!(supervisor.stop().code(), Some(0));
+    assert_eq!(supervisor.log().count("left behind"), 0);
+    assert!(
+        matches!(supervisor.processes().as_slice(), [(_, command)] if command.starts_with("sleep"))
+    );
+}

@@ -233,6 +233,7 @@ impl Daemon {
             log,
             rundir,
             blind_said: self.blind_said,
+            inherited: self.inherited.clone(),
         };
         (state, open)
     }

@@ -62,12 +62,12 @@ impl Daemon {
         }
     }
 
-    /// Our children that are not the log forwarder: as a subreaper we inherit what workers leave behind.
+    /// Our children but the log forwarder and those that we had before: as a subreaper we get what workers leave behind.
     fn orphans(&mut self) -> Vec<i32> {
         self.reap();
         process::children()
             .into_iter()
-            .filter(|pid| !self.log.is_forwarder(*pid))
+            .filter(|pid| !self.log.is_forwarder(*pid) && !self.inherited.contains(pid))
             .collect()
     }
 }

@@ -50,6 +50,8 @@ struct Daemon {
     sockets: guard::Sockets,
     rundir: Option<RunDir>,
     workers: BTreeMap<WorkerId, Worker>,
+    /// Children that we had before we were the supervisor: those of a shell that executed us.
+    inherited: Vec<i32>,
     manager: ServiceManager,
     /// The path that an upgrade executes.
     program: std::path::PathBuf,
@@ -178,8 +180,9 @@ impl Daemon {
                 process::reap(pid);
                 self.answered = self.preflight.take();
             } else {
-                // The forwarder, or an orphan whose parent was a worker.
+                // The forwarder, an orphan whose parent was a worker, or one that we had before.
                 self.log.ended(pid);
+                self.inherited.retain(|inherited| *inherited != pid);
                 process::reap(pid);
             }
         }

@@ -89,6 +89,7 @@ async fn run_inside(config: Config) -> u8 {
 
 /// The first start: the log first, so that it hears of everything that goes wrong after it.
 async fn begin(config: Config, inputs: Inputs, queue: Queue) -> Result<Daemon, ()> {
+    let inherited = process::children();
     let mut log = Log::start(log_options(&config), inputs.clone()).map_err(|error| {
         eprintln!("socketmaster: cannot start the log forwarder: {error}");
     })?;
@@ -97,6 +98,7 @@ async fn begin(config: Config, inputs: Inputs, queue: Queue) -> Result<Daemon, (
             let policy = policy(&prepared.recipe.config);
             let (core, actions) = Supervisor::new(policy, now());
             let mut daemon = prepared.daemon(core, log, inputs, queue);
+            daemon.inherited = inherited;
             for action in actions {
                 daemon.perform(action);
             }
@@ -132,6 +134,7 @@ impl Prepared {
             sockets: self.sockets,
             rundir: self.rundir,
             workers: BTreeMap::new(),
+            inherited: Vec::new(),
             manager: ServiceManager::from_environment(),
             program: self.program,
             preflight: None,
