@@ -54,8 +54,13 @@ impl Daemon {
                 until = now() + KILL_PATIENCE;
             }
             tokio::select! {
-                Some(input) = self.queue.recv() => if asks_again(&input) && !killed {
-                    until = now();
+                Some(input) = self.queue.recv() => match input {
+                    // Orphans that write must not wait for a forwarder that nobody starts anew.
+                    Input::PipeClosed(_) | Input::LogRoom | Input::LogRestart => self.take(input),
+                    Input::Signal(libc::SIGTERM | libc::SIGINT | libc::SIGQUIT, _) if !killed => {
+                        until = now();
+                    }
+                    _ => {}
                 },
                 () = sleep(Some(until - now())) => {}
             }
@@ -70,12 +75,4 @@ impl Daemon {
             .filter(|pid| !self.log.is_forwarder(*pid) && !self.inherited.contains(pid))
             .collect()
     }
-}
-
-/// Whether this asks for the end once more.
-fn asks_again(input: &Input) -> bool {
-    matches!(
-        input,
-        Input::Signal(libc::SIGTERM | libc::SIGINT | libc::SIGQUIT, _)
-    )
 }
