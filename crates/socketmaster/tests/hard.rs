@@ -201,3 +201,25 @@ fn children_of_a_shell_that_became_the_supervisor_are_left_alone() {
         matches!(supervisor.processes().as_slice(), [(_, command)] if command.starts_with("sleep"))
     );
 }
+
+/// F30
+#[test]
+fn a_directory_that_is_gone_is_named_and_can_be_replaced() {
+    let app = App::new("notify");
+    let gone = app.path("release");
+    let words = "rmdir ../release; exec \"$@\"";
+    let setup = || {
+        fs::create_dir(&gone).unwrap();
+        setup!()
+            .under(&["sh", "-c", words, "sh"])
+            .directory(&gone)
+            .app(&app)
+    };
+    let mut refused = setup().spawn();
+    assert_eq!(refused.wait().code(), Some(1));
+    refused.wait_for_line("-directory");
+    setup()
+        .flag("-directory=/")
+        .start()
+        .wait_for_line("is ready");
+}

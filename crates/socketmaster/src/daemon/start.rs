@@ -46,6 +46,11 @@ pub(super) enum StartUpError {
     Inherited(String, crate::wire::uri::UriError),
     #[error("Cannot enter the directory {0}: {1}")]
     Directory(PathBuf, io::Error),
+    #[error(
+        "The directory that socketmaster was started in is not there any more ({0}): start it in another, or name one \
+         with -directory"
+    )]
+    Here(io::Error),
     #[error("Cannot set up: {0}")]
     System(#[from] io::Error),
 }
@@ -154,10 +159,11 @@ impl Prepared {
 
 /// In the original's order: the command, the listeners, the user.
 fn prepare(config: Config, inputs: &Inputs, log: &mut Log) -> Result<Prepared, StartUpError> {
-    let here = command::current_directory()?;
+    let here = || command::current_directory().map_err(StartUpError::Here);
     let directory = match &config.directory {
-        Some(directory) => here.join(directory),
-        None => here,
+        Some(directory) if directory.is_absolute() => directory.clone(),
+        Some(directory) => here()?.join(directory),
+        None => here()?,
     };
     let enter = std::fs::read_dir(&directory);
     enter.map_err(|error| StartUpError::Directory(directory.clone(), error))?;
