@@ -4,10 +4,12 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
-use testbed::{App, PATIENCE, Setup, fixture, poll, processes, setup, until};
+use testbed::{App, PATIENCE, Setup, fixture, pause, poll, processes, setup, until};
 
 /// With any number of descriptors it either serves or ends by itself, and its files go with it.
 #[test]
@@ -222,4 +224,31 @@ fn a_directory_that_is_gone_is_named_and_can_be_replaced() {
         .flag("-directory=/")
         .start()
         .wait_for_line("is ready");
+}
+
+/// F27: `systemctl reload` of a notify-reload unit waits for a RELOADING=1 that is younger than its own HUP.
+#[test]
+fn each_reload_request_is_announced() {
+    let app = App::new("notify");
+    let manager = UnixDatagram::bind(app.path("manager")).unwrap();
+    let supervisor = setup!()
+        .variable("NOTIFY_SOCKET", app.path("manager"))
+        .app(&app)
+        .start();
+    supervisor.wait_for_line("is ready");
+    app.deploy("sleep 300\nnotify");
+    for n in [2, 3] {
+        supervisor.hup();
+        supervisor.wait_for_nth_line("Starting", n.min(2));
+        pause(Duration::from_millis(100));
+    }
+    supervisor.wait_for_nth_line("Reload done", 2);
+    let mut said = Vec::new();
+    manager.set_nonblocking(true).unwrap();
+    let mut buffer = [0; 1000];
+    while let Ok(length) = manager.recv(&mut buffer) {
+        let text = String::from_utf8_lossy(&buffer[..length]);
+        said.push(text.split('=').next().unwrap().to_owned());
+    }
+    assert_eq!(said, ["READY", "RELOADING", "RELOADING", "READY", "READY"]);
 }

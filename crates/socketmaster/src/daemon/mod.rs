@@ -146,9 +146,8 @@ impl Daemon {
 
     fn reload(&mut self) {
         self.requests += 1;
-        if !self.core.is_reloading() {
-            self.manager.reloading();
-        }
+        // Also while another is under way: whoever asked waits for a word that is younger than the request.
+        self.manager.reloading();
         self.handle(Event::Reload(Request(self.requests)));
     }
 
