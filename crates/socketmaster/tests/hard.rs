@@ -4,10 +4,12 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
-use testbed::{App, PATIENCE, fixture, poll, processes, setup};
+use testbed::{App, PATIENCE, Setup, fixture, pause, poll, processes, setup, until};
 
 /// With any number of descriptors it either serves or ends by itself, and its files go with it.
 #[test]
@@ -130,4 +132,123 @@ fn the_end_of_a_launcher_does_not_hide_its_reason() {
     }
     let log = supervisor.log();
     assert_eq!(log.count("does not exist"), 100, "{}", log.text());
+}
+
+/// The moment in which the new program has agreed and a worker has said READY=1, in one.
+#[test]
+fn a_ready_message_is_not_lost_in_an_upgrade() {
+    let app = App::new("notify");
+    let program = app.path("socketmaster");
+    let real = env!("CARGO_BIN_EXE_socketmaster");
+    symlink(real, &program).unwrap();
+    let supervisor = Setup::exactly(&program).app(&app).start();
+    supervisor.wait_for_line("is ready");
+    // The same program, which takes its time to answer.
+    let slow = format!(
+        "#!/bin/bash\n[ \"$SOCKETMASTER_HANDOVER\" ] && exec {real} \"$@\"\nsleep 0.6\n\
+         exec -a socketmaster-preflight {real} \"$@\"\n"
+    );
+    fs::remove_file(&program).unwrap();
+    fs::write(&program, slow).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    app.deploy("sleep 300\nnotify\nprint has said it\nhang");
+    supervisor.hup();
+    supervisor.wait_for_nth_line("Starting", 2);
+    supervisor.signal(Signal::USR1);
+    let asked = || processes::children(supervisor.pid()).len() == 4;
+    until("the new program is asked", asked);
+    supervisor.signal(Signal::STOP);
+    supervisor.wait_for_line("has said it");
+    until("it has answered", || {
+        !processes::zombies(supervisor.pid()).is_empty()
+    });
+    supervisor.signal(Signal::CONT);
+    supervisor.wait_for_line("Upgraded");
+    supervisor.wait_for_line("Reload done");
+}
+
+/// The forwarder is killed twice, so that another is only started in a second; the upgrade comes before that.
+#[test]
+fn an_upgrade_without_a_forwarder_goes_on_reading_the_workers() {
+    let app = App::new("notify\nafter 1500 print still read");
+    let supervisor = setup!().app(&app).start();
+    supervisor.wait_for_line("is ready");
+    let worker = supervisor.get("/").pid();
+    let forwarders = || {
+        let children = processes::children(supervisor.pid());
+        children.into_iter().filter(move |pid| *pid != worker)
+    };
+    for _ in 0..2 {
+        until("there is a forwarder", || forwarders().next().is_some());
+        let forwarder = forwarders().next().unwrap();
+        processes::signal(forwarder, Signal::KILL);
+        until("it is gone", || !forwarders().any(|pid| pid == forwarder));
+    }
+    supervisor.signal(Signal::USR1);
+    supervisor.wait_for_line("] still read");
+}
+
+/// `exec socketmaster … 2> >(logger)` in a script: what the shell had started becomes our child with the exec.
+#[test]
+fn children_of_a_shell_that_became_the_supervisor_are_left_alone() {
+    let app = App::new("notify");
+    let words = "sleep 1000 2>/dev/null & exec \"$@\"";
+    let mut supervisor = setup!().under(&["sh", "-c", words, "sh"]).app(&app).start();
+    supervisor.wait_for_line("is ready");
+    supervisor.signal(Signal::USR1);
+    supervisor.wait_for_line("Upgraded");
+    assert_eq!(supervisor.stop().code(), Some(0));
+    assert_eq!(supervisor.log().count("left behind"), 0);
+    assert!(
+        matches!(supervisor.processes().as_slice(), [(_, command)] if command.starts_with("sleep"))
+    );
+}
+
+/// F30
+#[test]
+fn a_directory_that_is_gone_is_named_and_can_be_replaced() {
+    let app = App::new("notify");
+    let gone = app.path("release");
+    let words = "rmdir ../release; exec \"$@\"";
+    let setup = || {
+        fs::create_dir(&gone).unwrap();
+        setup!()
+            .under(&["sh", "-c", words, "sh"])
+            .directory(&gone)
+            .app(&app)
+    };
+    let mut refused = setup().spawn();
+    assert_eq!(refused.wait().code(), Some(1));
+    refused.wait_for_line("-directory");
+    setup()
+        .flag("-directory=/")
+        .start()
+        .wait_for_line("is ready");
+}
+
+/// F27: `systemctl reload` of a notify-reload unit waits for a RELOADING=1 that is younger than its own HUP.
+#[test]
+fn each_reload_request_is_announced() {
+    let app = App::new("notify");
+    let manager = UnixDatagram::bind(app.path("manager")).unwrap();
+    let supervisor = setup!()
+        .variable("NOTIFY_SOCKET", app.path("manager"))
+        .app(&app)
+        .start();
+    supervisor.wait_for_line("is ready");
+    app.deploy("sleep 300\nnotify");
+    for n in [2, 3] {
+        supervisor.hup();
+        supervisor.wait_for_nth_line("Starting", n.min(2));
+        pause(Duration::from_millis(100));
+    }
+    supervisor.wait_for_nth_line("Reload done", 2);
+    let mut said = Vec::new();
+    manager.set_nonblocking(true).unwrap();
+    let mut buffer = [0; 1000];
+    while let Ok(length) = manager.recv(&mut buffer) {
+        let text = String::from_utf8_lossy(&buffer[..length]);
+        said.push(text.split('=').next().unwrap().to_owned());
+    }
+    assert_eq!(said, ["READY", "RELOADING", "RELOADING", "READY", "READY"]);
 }

@@ -145,10 +145,7 @@ impl Daemon {
     }
 
     /// Becomes the new program, if it has agreed.
-    pub(super) fn finish_upgrade(&mut self) {
-        let Some(preflight) = self.preflight.take() else {
-            return;
-        };
+    pub(super) fn finish_upgrade(&mut self, preflight: Preflight) {
         if let Err(error) = preflight.answer() {
             self.log
                 .say(format!("Upgrade failed, nothing has changed: {error}"));
@@ -156,16 +153,12 @@ impl Daemon {
         }
         // What has been read and not yet been dealt with would be lost; what has not been read waits for the next
         // program.
-        let mut later = Vec::new();
         while let Ok(input) = self.queue.try_recv() {
-            match input {
-                Input::Signal(libc::SIGUSR1 | libc::SIGUSR2, _) | Input::PreflightLate => {}
-                // This is on its behalf that we are here: children that ended meanwhile are seen by the next program.
-                Input::Signal(libc::SIGCHLD, _) => {}
-                input => later.push(input),
+            // Another upgrade is asked for: this one will do.
+            if !matches!(input, Input::Signal(libc::SIGUSR1 | libc::SIGUSR2, _)) {
+                self.take(input);
             }
         }
-        later.into_iter().for_each(|input| self.take(input));
         if self.exit.is_some() {
             return;
         }
@@ -234,6 +227,7 @@ impl Daemon {
             log,
             rundir,
             blind_said: self.blind_said,
+            inherited: self.inherited.clone(),
         };
         (state, open)
     }

@@ -54,28 +54,25 @@ impl Daemon {
                 until = now() + KILL_PATIENCE;
             }
             tokio::select! {
-                Some(input) = self.queue.recv() => if asks_again(&input) && !killed {
-                    until = now();
+                Some(input) = self.queue.recv() => match input {
+                    // Orphans that write must not wait for a forwarder that nobody starts anew.
+                    Input::PipeClosed(_) | Input::LogRoom | Input::LogRestart => self.take(input),
+                    Input::Signal(libc::SIGTERM | libc::SIGINT | libc::SIGQUIT, _) if !killed => {
+                        until = now();
+                    }
+                    _ => {}
                 },
                 () = sleep(Some(until - now())) => {}
             }
         }
     }
 
-    /// Our children that are not the log forwarder: as a subreaper we inherit what workers leave behind.
+    /// Our children but the log forwarder and those that we had before: as a subreaper we get what workers leave behind.
     fn orphans(&mut self) -> Vec<i32> {
         self.reap();
         process::children()
             .into_iter()
-            .filter(|pid| !self.log.is_forwarder(*pid))
+            .filter(|pid| !self.log.is_forwarder(*pid) && !self.inherited.contains(pid))
             .collect()
     }
-}
-
-/// Whether this asks for the end once more.
-fn asks_again(input: &Input) -> bool {
-    matches!(
-        input,
-        Input::Signal(libc::SIGTERM | libc::SIGINT | libc::SIGQUIT, _)
-    )
 }

@@ -51,10 +51,14 @@ struct Daemon {
     sockets: guard::Sockets,
     rundir: Option<RunDir>,
     workers: BTreeMap<WorkerId, Worker>,
+    /// Children that we had before we were the supervisor: those of a shell that executed us.
+    inherited: Vec<i32>,
     manager: ServiceManager,
     /// The path that an upgrade executes.
     program: std::path::PathBuf,
     preflight: Option<Preflight>,
+    /// The new program has answered, which is dealt with between two inputs: none may be lost in the exec.
+    answered: Option<Preflight>,
     /// Why starts failed, until the core has decided what that means.
     errors: BTreeMap<WorkerId, String>,
     requests: u64,
@@ -75,6 +79,9 @@ impl Daemon {
     async fn serve(&mut self) -> u8 {
         loop {
             self.on_time();
+            if let Some(preflight) = self.answered.take() {
+                self.finish_upgrade(preflight);
+            }
             if let Some(status) = self.exit {
                 return status;
             }
@@ -140,6 +147,8 @@ impl Daemon {
 
     fn reload(&mut self) {
         self.requests += 1;
+        // Also while another is under way: whoever asked waits for a word that is younger than the request.
+        self.manager.reloading("Reloading");
         self.handle(Event::Reload(Request(self.requests)));
     }
 
@@ -169,10 +178,11 @@ impl Daemon {
                 self.gone(id, pid, end);
             } else if self.preflight.as_ref().is_some_and(|p| p.pid() == pid) {
                 process::reap(pid);
-                self.finish_upgrade();
+                self.answered = self.preflight.take();
             } else {
-                // The forwarder, or an orphan whose parent was a worker.
+                // The forwarder, an orphan whose parent was a worker, or one that we had before.
                 self.log.ended(pid);
+                self.inherited.retain(|inherited| *inherited != pid);
                 process::reap(pid);
             }
         }

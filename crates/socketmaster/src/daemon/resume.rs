@@ -51,6 +51,7 @@ pub(super) fn resume(
     };
     let mut daemon = prepared.daemon(core, log, inputs, queue);
     daemon.requests = state.requests;
+    daemon.inherited = state.inherited;
     daemon.blind_said = state.blind_said;
     for held in state.workers {
         daemon.take_back(held)?;

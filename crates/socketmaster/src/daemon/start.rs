@@ -46,6 +46,11 @@ pub(super) enum StartUpError {
     Inherited(String, crate::wire::uri::UriError),
     #[error("Cannot enter the directory {0}: {1}")]
     Directory(PathBuf, io::Error),
+    #[error(
+        "The directory that socketmaster was started in is not there any more ({0}): start it in another, or name one \
+         with -directory"
+    )]
+    Here(io::Error),
     #[error("Cannot set up: {0}")]
     System(#[from] io::Error),
 }
@@ -89,6 +94,7 @@ async fn run_inside(config: Config) -> u8 {
 
 /// The first start: the log first, so that it hears of everything that goes wrong after it.
 async fn begin(config: Config, inputs: Inputs, queue: Queue) -> Result<Daemon, ()> {
+    let inherited = process::children();
     let mut log = Log::start(log_options(&config), inputs.clone()).map_err(|error| {
         eprintln!("socketmaster: cannot start the log forwarder: {error}");
     })?;
@@ -97,6 +103,7 @@ async fn begin(config: Config, inputs: Inputs, queue: Queue) -> Result<Daemon, (
             let policy = policy(&prepared.recipe.config);
             let (core, actions) = Supervisor::new(policy, now());
             let mut daemon = prepared.daemon(core, log, inputs, queue);
+            daemon.inherited = inherited;
             for action in actions {
                 daemon.perform(action);
             }
@@ -132,9 +139,11 @@ impl Prepared {
             sockets: self.sockets,
             rundir: self.rundir,
             workers: BTreeMap::new(),
+            inherited: Vec::new(),
             manager: ServiceManager::from_environment(),
             program: self.program,
             preflight: None,
+            answered: None,
             errors: BTreeMap::new(),
             requests: 0,
             next_look: now(),
@@ -150,10 +159,11 @@ impl Prepared {
 
 /// In the original's order: the command, the listeners, the user.
 fn prepare(config: Config, inputs: &Inputs, log: &mut Log) -> Result<Prepared, StartUpError> {
-    let here = command::current_directory()?;
+    let here = || command::current_directory().map_err(StartUpError::Here);
     let directory = match &config.directory {
-        Some(directory) => here.join(directory),
-        None => here,
+        Some(directory) if directory.is_absolute() => directory.clone(),
+        Some(directory) => here()?.join(directory),
+        None => here()?,
     };
     let enter = std::fs::read_dir(&directory);
     enter.map_err(|error| StartUpError::Directory(directory.clone(), error))?;

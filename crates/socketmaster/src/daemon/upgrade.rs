@@ -62,6 +62,9 @@ pub struct Handover {
     pub rundir: Option<(PathBuf, i32)>,
     /// Whether the log has said that nothing can be seen of a worker.
     pub blind_said: bool,
+    /// The children that were there before the first start.
+    #[serde(default)]
+    pub inherited: Vec<i32>,
 }
 
 /// One worker on its way through an upgrade.

@@ -152,22 +152,26 @@ impl Recipe {
             .process_group(0)
             .spawn()?;
         let child = Child::new(child.id().cast_signed())?;
-        // If the launcher has died meanwhile, its end says so.
-        let _ = hand_over(ours.as_fd(), listeners);
-        log.read(pipes, child.pid(), generation.0, SLOT);
         let sight = Watching::new(child.pid());
-        let launch = Some(Arc::new(ours));
+        let ours = Arc::new(ours);
         let mut worker = Worker {
             generation,
             child,
             since,
             notify,
-            launch,
+            launch: Some(Arc::clone(&ours)),
             error: None,
             sight,
             tasks: Vec::new(),
         };
         worker.listen(id, self.uid(), inputs)?;
+        // Last: without the listeners the launcher ends with our end of the socket, whatever failed before.
+        match hand_over(ours.as_fd(), listeners) {
+            // It has died meanwhile, and its end says so.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            other => other?,
+        }
+        log.read(pipes, worker.child.pid(), generation.0, SLOT);
         Ok(worker)
     }
 
@@ -248,8 +252,14 @@ impl Worker {
         }
         if let Some(notify) = &self.notify {
             let inputs = inputs.clone();
-            let pass_on =
-                move |notice: Notice| !notice.ready || inputs.send(Input::Ready(id)).is_ok();
+            // Once is enough: a program that repeats it without end must not fill the queue. It is read on, because
+            // others that find the socket full would wait.
+            let mut said = false;
+            let pass_on = move |notice: Notice| {
+                !notice.ready
+                    || std::mem::replace(&mut said, true)
+                    || inputs.send(Input::Ready(id)).is_ok()
+            };
             let listening = NotifySocket::listen(Arc::clone(notify.socket()), uid, pass_on);
             self.tasks.push(Task::spawn(listening));
         }

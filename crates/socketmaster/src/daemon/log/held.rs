@@ -7,7 +7,7 @@ use std::os::fd::AsRawFd;
 use serde::{Deserialize, Serialize};
 
 use super::forwarder::Forwarder;
-use super::{Log, Message, Pipe};
+use super::{Log, Message, Pipe, waits};
 use crate::daemon::inputs::Inputs;
 use crate::forwarder::options::Options;
 use crate::sys::fds;
@@ -51,12 +51,11 @@ impl Log {
                 // It may have ended meanwhile: its end is still to be reaped, and then another is started.
                 this.forwarder = Some(Forwarder::attach(Child::new(pid)?, socket, &this.inputs)?);
             } else {
-                this.pipes.clear();
+                let queue = &this.queue;
+                this.pipes.retain(|id, _| waits(queue, *id));
             }
         }
-        if this.forwarder.is_none() {
-            this.forwarder = Some(Forwarder::start(&this.options, &this.inputs)?);
-        }
+        this.restart();
         this.flush();
         Ok(this)
     }

@@ -9,7 +9,7 @@ mod pipes;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -135,8 +135,23 @@ impl Log {
     /// Sends what waits, as far as the forwarder takes it.
     pub fn flush(&mut self) {
         self.waits_for_room = None;
-        let Some(forwarder) = &self.forwarder else {
+        let (Err(error), Some(forwarder)) = (self.send(), &self.forwarder) else {
             return;
+        };
+        // Else it has ended, and what waits is for the next one.
+        if error.kind() == io::ErrorKind::WouldBlock {
+            let (watched, inputs) = (Arc::clone(&forwarder.watched), self.inputs.clone());
+            self.waits_for_room = Some(Task::spawn(async move {
+                if watched.writable().await.is_ok() {
+                    let _ = inputs.send(Input::LogRoom);
+                }
+            }));
+        }
+    }
+
+    fn send(&mut self) -> io::Result<()> {
+        let Some(forwarder) = &self.forwarder else {
+            return Ok(());
         };
         while let Some(message) = self.queue.front() {
             let (bytes, pipe) = match message {
@@ -156,28 +171,13 @@ impl Log {
                     None => (Vec::new(), None),
                 },
             };
-            let sent = forwarder.watched.try_write(|socket| {
-                if bytes.is_empty() {
-                    Ok(())
-                } else {
-                    scm::send(socket, &bytes, pipe.as_slice())
-                }
-            });
-            match sent {
-                Ok(()) => drop(self.queue.pop_front()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                // It has ended; what waits is for the next one.
-                Err(_) => return,
+            if !bytes.is_empty() {
+                let send = |socket: BorrowedFd<'_>| scm::send(socket, &bytes, pipe.as_slice());
+                forwarder.watched.try_write(send)?;
             }
+            self.queue.pop_front();
         }
-        if !self.queue.is_empty() {
-            let (watched, inputs) = (Arc::clone(&forwarder.watched), self.inputs.clone());
-            self.waits_for_room = Some(Task::spawn(async move {
-                if watched.writable().await.is_ok() {
-                    let _ = inputs.send(Input::LogRoom);
-                }
-            }));
-        }
+        Ok(())
     }
 
     /// Whether this child is the forwarder.
@@ -220,19 +220,13 @@ impl Log {
             return self.restart_later();
         };
         self.forwarder = Some(forwarder);
-        let waits = |queue: &VecDeque<Message>, id| {
-            queue
-                .iter()
-                .any(|message| matches!(message, Message::Pipe(other) if *other == id))
-        };
         for id in self.pipes.keys().rev() {
             if !waits(&self.queue, *id) {
                 self.queue.push_front(Message::Pipe(*id));
             }
         }
-        self.queue.push_front(Message::Line(
-            "The log forwarder had ended; another goes on".into(),
-        ));
+        self.queue
+            .push_front(Message::Line("Another log forwarder goes on".into()));
         self.flush();
     }
 
@@ -243,15 +237,12 @@ impl Log {
             return;
         };
         let ended = tokio::time::timeout(FINISH_PATIENCE, async {
-            loop {
-                self.flush();
-                let Some(forwarder) = self.forwarder.as_ref() else {
-                    return;
-                };
-                if self.queue.is_empty() || forwarder.watched.writable().await.is_err() {
-                    break;
-                }
-            }
+            while self
+                .send()
+                .is_err_and(|e| e.kind() == io::ErrorKind::WouldBlock)
+                && let Some(forwarder) = &self.forwarder
+                && forwarder.watched.writable().await.is_ok()
+            {}
             let ended =
                 Watched::for_input(child).map(|pidfd| async move { pidfd.readable().await });
             if let Ok(ended) = ended {
@@ -266,4 +257,10 @@ impl Log {
             child.reap();
         }
     }
+}
+
+/// Whether the forwarder has yet to be given this pipe.
+fn waits(queue: &VecDeque<Message>, pipe: u64) -> bool {
+    let is_it = |message: &Message| matches!(message, Message::Pipe(id) if *id == pipe);
+    queue.iter().any(is_it)
 }
