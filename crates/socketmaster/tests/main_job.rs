@@ -5,7 +5,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use testbed::{get, pause, setup, until};
+use testbed::{PATIENCE, get, pause, poll, setup};
 
 /// Builds the example, unless there is no Go.
 fn mygoapp(into: &Path) -> Option<PathBuf> {
@@ -56,6 +56,7 @@ fn a_go_server_is_reloaded_without_losing_a_request() {
         return;
     };
     let mut supervisor = setup!()
+        .variable("DELAY_MS", "1000")
         .directory(place.path())
         .command("./mygoapp", &[])
         .start();
@@ -88,22 +89,19 @@ fn a_go_server_is_reloaded_without_losing_a_request() {
 
     let address = supervisor.address().clone();
     let in_flight = thread::spawn(move || get(&address, "/"));
-    pause(Duration::from_millis(500));
+    pause(Duration::from_millis(300));
     supervisor.hup();
     supervisor.wait_for_nth_line("] listening...", 2);
-    supervisor.wait_for_line("Reload done: generation 2 serves");
-
-    let later = supervisor.get("/");
-    assert_eq!(
-        later.body,
-        format!("{{\"status\": \"success\", \"pid\": {}}}\n", later.pid())
-    );
-    assert_ne!(later.pid(), old);
+    let later = || Some(supervisor.get("/")).filter(|answer| answer.pid() != old);
+    let later = poll(PATIENCE, later).expect("an answer of the new one");
+    let body = format!("{{\"status\": \"success\", \"pid\": {}}}\n", later.pid());
+    assert_eq!(later.body, body);
     assert_eq!(in_flight.join().unwrap().unwrap().pid(), old);
-    until("the old one has left", || {
-        supervisor.workers() == [later.pid()]
-    });
     supervisor.wait_for_line(&format!("{old} exit status 0"));
+    assert_eq!(supervisor.workers(), [later.pid()]);
+    for _ in 0..3 {
+        assert_eq!(supervisor.get("/").pid(), later.pid());
+    }
     assert_eq!(supervisor.stop().code(), Some(0));
     assert_eq!(supervisor.processes(), []);
 }
