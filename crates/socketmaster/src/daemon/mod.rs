@@ -74,6 +74,10 @@ impl Daemon {
     async fn serve(&mut self) -> u8 {
         loop {
             self.on_time();
+            // Only here, where nothing is half done: what an input has yet to bring about would be lost in the exec.
+            if self.preflight.as_ref().is_some_and(|p| p.ended) {
+                self.finish_upgrade();
+            }
             if let Some(status) = self.exit {
                 return status;
             }
@@ -165,9 +169,9 @@ impl Daemon {
                 .find(|(_, worker)| worker.child.pid() == pid);
             if let Some(id) = worker.map(|(id, _)| *id) {
                 self.gone(id, pid, end);
-            } else if self.preflight.as_ref().is_some_and(|p| p.pid() == pid) {
+            } else if let Some(preflight) = self.preflight.as_mut().filter(|p| p.pid() == pid) {
+                preflight.ended = true;
                 process::reap(pid);
-                self.finish_upgrade();
             } else {
                 // The forwarder, or an orphan whose parent was a worker.
                 self.log.ended(pid);

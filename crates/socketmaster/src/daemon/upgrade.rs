@@ -112,6 +112,8 @@ pub struct Preflight {
     program: PathBuf,
     stdout: OwnedFd,
     stderr: OwnedFd,
+    /// It is reaped; the answer is there.
+    pub ended: bool,
     _patience: Task,
 }
 
@@ -146,6 +148,7 @@ impl Preflight {
             program,
             stdout,
             stderr,
+            ended: false,
             _patience: patience,
         })
     }
