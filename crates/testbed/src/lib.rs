@@ -14,6 +14,7 @@ mod app;
 mod http;
 mod load;
 mod log;
+mod needs;
 pub mod processes;
 mod setup;
 mod supervisor;
@@ -25,6 +26,7 @@ pub use app::{App, fixture};
 pub use http::{Address, Answer, get, get_in};
 pub use load::{Load, Report};
 pub use log::{Line, Log};
+pub use needs::{cannot_run, is_root, program};
 pub use setup::Setup;
 pub use supervisor::{Supervisor, shell_status};
 

@@ -59,14 +59,15 @@ impl Log {
     pub fn nth(&self, pattern: &str, n: usize, patience: Duration) -> Option<Line> {
         let end = Instant::now() + patience;
         let mut lines = self.shared.0.lock().unwrap();
+        let (mut seen, mut found) = (0, 0);
         loop {
-            let mut found = lines
-                .lines
-                .iter()
-                .filter(|line| line.text.contains(pattern));
-            if let Some(line) = found.nth(n - 1) {
-                return Some(line.clone());
+            for line in &lines.lines[seen..] {
+                found += usize::from(line.text.contains(pattern));
+                if found == n {
+                    return Some(line.clone());
+                }
             }
+            seen = lines.lines.len();
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() || lines.ended {
                 return None;

@@ -53,6 +53,15 @@ pub fn figure(pid: i32, name: &str) -> u64 {
         .unwrap_or(0)
 }
 
+/// How many bytes it has written so far, to whatever.
+#[must_use]
+pub fn written(pid: i32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
+    let mut fields = text.lines().filter_map(|line| line.split_once(": "));
+    let value = fields.find(|(name, _)| *name == "wchar");
+    value.and_then(|(_, value)| value.parse().ok()).unwrap_or(0)
+}
+
 /// Whether there is such a process, and it is no zombie.
 #[must_use]
 pub fn is_alive(pid: i32) -> bool {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
@@ -26,6 +27,7 @@ pub struct Setup {
     variables: BTreeMap<OsString, OsString>,
     directory: Option<PathBuf>,
     stdin: Stdio,
+    stderr: Option<Stdio>,
 }
 
 /// The variable that marks all processes of one supervisor.
@@ -64,6 +66,7 @@ impl Setup {
             variables: BTreeMap::new(),
             directory: None,
             stdin: Stdio::null(),
+            stderr: None,
         }
     }
 
@@ -120,6 +123,13 @@ impl Setup {
     #[must_use]
     pub fn stdin(mut self, stdin: impl Into<Stdio>) -> Self {
         self.stdin = stdin.into();
+        self
+    }
+
+    /// Where the supervisor's log goes, which the harness then does not see; without it, to the harness.
+    #[must_use]
+    pub fn stderr(mut self, stderr: impl Into<Stdio>) -> Self {
+        self.stderr = Some(stderr.into());
         self
     }
 
@@ -194,11 +204,14 @@ impl Setup {
         command
             .stdin(self.stdin)
             .stdout(Stdio::null())
-            .stderr(Stdio::piped());
+            .stderr(self.stderr.unwrap_or_else(Stdio::piped));
         let mut child = command
             .spawn()
             .unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        let log = Log::read(child.stderr.take().unwrap());
+        let log = match child.stderr.take() {
+            Some(stderr) => Log::read(stderr),
+            None => Log::read(io::empty()),
+        };
         Supervisor {
             child,
             log,

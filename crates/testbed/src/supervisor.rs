@@ -62,6 +62,32 @@ impl Supervisor {
         self.signal(Signal::HUP);
     }
 
+    /// Asks it to replace its program, and waits until it says that it has.
+    #[track_caller]
+    pub fn upgrade(&self) {
+        let before = self.log.count("Upgraded to version");
+        self.signal(Signal::USR1);
+        self.wait_for_nth_line("Upgraded to version", before + 1);
+    }
+
+    /// The process that carries its log.
+    ///
+    /// # Panics
+    /// There is none within [`PATIENCE`].
+    #[track_caller]
+    #[must_use]
+    pub fn forwarder(&self) -> i32 {
+        let of_name = |pid: &i32| {
+            // The kernel cuts names to 15 bytes.
+            processes::status(*pid, "Name").as_deref() == Some("socketmaster-lo")
+                && processes::is_alive(*pid)
+        };
+        let found = poll(PATIENCE, || {
+            processes::children(self.pid()).into_iter().find(of_name)
+        });
+        found.unwrap_or_else(|| panic!("no forwarder; the log:\n{}", self.log.text()))
+    }
+
     /// Waits for the first line that contains this.
     #[track_caller]
     pub fn wait_for_line(&self, pattern: &str) -> Line {

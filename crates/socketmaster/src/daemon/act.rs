@@ -175,6 +175,7 @@ impl Daemon {
         };
         self.log
             .say(format!("Upgrade failed, nothing has changed: {error}"));
+        self.reap();
     }
 
     /// Our whole state, and the numbers of the descriptors that belong to it.

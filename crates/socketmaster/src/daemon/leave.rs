@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::inputs::Input;
+use super::upgrade::Preflight;
 use super::{Daemon, now, sleep};
 use crate::sys::process;
 
@@ -38,7 +39,9 @@ impl Daemon {
             if orphans.is_empty() {
                 return;
             }
-            if !std::mem::replace(&mut announced, true) {
+            let asked = self.preflight.as_ref().map(Preflight::pid);
+            let left_behind = orphans.iter().any(|pid| Some(*pid) != asked);
+            if left_behind && !std::mem::replace(&mut announced, true) {
                 self.log
                     .say(format!("Waiting for what workers left behind: {orphans:?}"));
             }

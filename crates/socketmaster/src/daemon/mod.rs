@@ -79,6 +79,7 @@ impl Daemon {
     async fn serve(&mut self) -> u8 {
         loop {
             self.on_time();
+            // Only here, where nothing is half done: what an input has yet to bring about would be lost in the exec.
             if let Some(preflight) = self.answered.take() {
                 self.finish_upgrade(preflight);
             }
