@@ -250,5 +250,15 @@ fn each_reload_request_is_announced() {
         let text = String::from_utf8_lossy(&buffer[..length]);
         said.push(text.split('=').next().unwrap().to_owned());
     }
-    assert_eq!(said, ["READY", "RELOADING", "RELOADING", "READY", "READY"]);
+    assert_eq!(
+        said,
+        [
+            "READY",
+            "RELOADING",
+            "RELOADING",
+            "READY",
+            "RELOADING",
+            "READY"
+        ]
+    );
 }

@@ -55,6 +55,12 @@ impl Setup {
         )
     }
 
+    /// This binary, whatever `SOCKETMASTER_UNDER_TEST` says.
+    #[must_use]
+    pub fn exactly(program: impl Into<PathBuf>) -> Self {
+        Self::with(program.into(), None)
+    }
+
     fn with(program: PathBuf, help: Option<String>) -> Self {
         Self {
             program,

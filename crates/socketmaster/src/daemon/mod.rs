@@ -148,8 +148,9 @@ impl Daemon {
 
     fn reload(&mut self) {
         self.requests += 1;
-        // Also while another is under way: whoever asked waits for a word that is younger than the request.
-        self.manager.reloading("Reloading");
+        if self.core.is_reloading() {
+            self.report_queued();
+        }
         self.handle(Event::Reload(Request(self.requests)));
     }
 

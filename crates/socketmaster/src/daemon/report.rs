@@ -16,6 +16,13 @@ impl Daemon {
         }
     }
 
+    /// A reload was asked for while another is under way. Whoever asked waits for a word that is younger than the
+    /// request.
+    pub(super) fn report_queued(&self) {
+        self.manager
+            .reloading("Reloading: one more reload was asked for");
+    }
+
     /// A worker is ready. If it was restarted beside a reload that goes on, that reload is not over yet.
     pub(super) fn report_ready(&self, generation: Generation) {
         let status = self.who_serves(generation);

@@ -147,6 +147,7 @@ fn a_reload_that_waited_for_another_is_reloading_in_its_turn() {
     supervisor.signal("HUP");
     supervisor.hear_reloading();
     supervisor.signal("HUP");
+    assert!(supervisor.hear_reloading().contains("one more"));
     assert_eq!(supervisor.heard()[0], "READY=1");
     assert!(
         supervisor
