@@ -175,7 +175,7 @@ fn ready_1_counts_at_once() {
     let app = App::new("version one\nnotify");
     let supervisor = setup!().flag("-settle=1m").app(&app).start();
     supervisor.wait_until_serving();
-    app.deploy("version two\nsleep 200\nnotify\nsleep 200");
+    app.deploy("version two\nsleep 200\nnotify");
     let asked = now();
     supervisor.hup();
     let told = supervisor.wait_for_line("] got SIGTERM").at - asked;
