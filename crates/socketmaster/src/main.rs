@@ -1,10 +1,12 @@
 //! `socketmaster`: see the library's documentation, or `socketmaster -h`.
 
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
 use socketmaster::cli::{self, Invocation};
+use socketmaster::sys::stderr;
 use socketmaster::{daemon, demo, forwarder, launcher};
 
 fn main() -> ExitCode {
@@ -28,16 +30,18 @@ fn supervise(args: &[OsString]) -> ExitCode {
         Ok(Invocation::Run(config)) => daemon::run(*config).into(),
         Ok(Invocation::Demo) => demo::run().into(),
         Ok(Invocation::Version(text)) => {
-            print!("{text}");
+            if write!(io::stdout(), "{text}").is_err() {
+                return ExitCode::FAILURE;
+            }
             ExitCode::SUCCESS
         }
         // On standard error, as the original has it.
         Ok(Invocation::Help(text)) => {
-            eprint!("{text}");
+            stderr::say(text.trim_end());
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("{error}\n{}", error.hint());
+            stderr::say(format_args!("{error}\n{}", error.hint()));
             error.status().into()
         }
     }
@@ -53,7 +57,7 @@ fn preflight(args: &[OsString]) -> ExitCode {
     match answer {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
-            eprintln!("{why}");
+            stderr::say(why);
             ExitCode::FAILURE
         }
     }

@@ -6,6 +6,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
@@ -261,4 +262,20 @@ fn each_reload_request_is_announced() {
             "READY"
         ]
     );
+}
+
+/// Each kind of answer that goes to a terminal, with its status; here nobody can read it.
+#[test]
+fn words_that_cannot_be_written_do_not_change_the_status() {
+    let full = || {
+        fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .unwrap()
+    };
+    for (flag, status) in [("-version", 1), ("-h", 0), ("-no-such-flag", 2)] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_socketmaster"));
+        let ended = command.arg(flag).stdout(full()).stderr(full()).status();
+        assert_eq!(ended.unwrap().code(), Some(status), "{flag}");
+    }
 }

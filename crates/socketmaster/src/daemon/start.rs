@@ -25,6 +25,7 @@ use crate::forwarder::options::{Options, SYSLOG};
 use crate::sys::fds;
 use crate::sys::process;
 use crate::sys::signals::Signals;
+use crate::sys::stderr;
 use crate::sys::user::{self, Account};
 use crate::sys::watched::Watched;
 use crate::wire::uri::{Address, ListenUri};
@@ -68,7 +69,7 @@ pub fn run(config: Config) -> u8 {
     match prepared {
         Ok(runtime) => runtime.block_on(run_inside(config)),
         Err(error) => {
-            eprintln!("socketmaster: cannot set up: {error}");
+            stderr::say(format_args!("socketmaster: cannot set up: {error}"));
             1
         }
     }
@@ -79,10 +80,14 @@ async fn run_inside(config: Config) -> u8 {
     let daemon = match Handover::take() {
         Ok(None) => begin(config, inputs, queue).await,
         Ok(Some(state)) => resume::resume(config, state, inputs, queue).map_err(|error| {
-            eprintln!("socketmaster: cannot go on after the upgrade: {error}");
+            stderr::say(format_args!(
+                "socketmaster: cannot go on after the upgrade: {error}"
+            ));
         }),
         Err(error) => {
-            eprintln!("socketmaster: cannot read the state that an upgrade left: {error}");
+            stderr::say(format_args!(
+                "socketmaster: cannot read the state that an upgrade left: {error}"
+            ));
             Err(())
         }
     };
@@ -96,7 +101,9 @@ async fn run_inside(config: Config) -> u8 {
 async fn begin(config: Config, inputs: Inputs, queue: Queue) -> Result<Daemon, ()> {
     let inherited = process::children();
     let mut log = Log::start(log_options(&config), inputs.clone()).map_err(|error| {
-        eprintln!("socketmaster: cannot start the log forwarder: {error}");
+        stderr::say(format_args!(
+            "socketmaster: cannot start the log forwarder: {error}"
+        ));
     })?;
     match prepare(config, &inputs, &mut log) {
         Ok(prepared) => {

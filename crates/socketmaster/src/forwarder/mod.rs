@@ -35,7 +35,7 @@ use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::sys::{memory, scm};
+use crate::sys::{memory, scm, stderr};
 use crate::wire::forward::{FromForwarder, MESSAGE_MAX, ToForwarder};
 use log::Log;
 use options::Options;
@@ -81,7 +81,7 @@ pub fn main(args: &[OsString]) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("socketmaster: {error}");
+            stderr::say(format_args!("socketmaster: {error}"));
             ExitCode::FAILURE
         }
     }

@@ -17,6 +17,7 @@ pub mod scm;
 pub mod signals;
 pub mod socket;
 pub mod socket_path;
+pub mod stderr;
 pub mod user;
 pub mod waiting;
 pub mod watched;
