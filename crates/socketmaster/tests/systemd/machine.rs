@@ -72,7 +72,6 @@ impl Machine {
         };
         this.deploy("good");
         // The journal is not there; this is where it can be read after a failure.
-        fs::create_dir(this.folder.path().join("units/service.d")).unwrap();
         this.install(
             "service.d/log.conf",
             "[Service]\nStandardError=append:/run/test/log\n",
@@ -86,7 +85,9 @@ impl Machine {
 
     /// Installs a unit of ours.
     pub(crate) fn install(&self, name: &str, text: &str) {
-        fs::write(self.path("units").join(name), text).unwrap();
+        let path = self.path("units").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
     }
 
     /// Makes this app the current one, as a deploy by symlink does.

@@ -1,67 +1,70 @@
 //! What the service manager hears, without one: a socket of the test stands in for it.
 
-use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::io::ErrorKind;
 use std::os::unix::net::UnixDatagram;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// A supervisor whose app is a shell script that can be replaced.
+use rustix::process::{Pid, Signal, kill_process};
+use testbed::{App, fixture};
+
+/// A supervisor, and what it tells its manager.
 struct Supervisor {
     process: Child,
     manager: UnixDatagram,
-    folder: tempfile::TempDir,
+    app: App,
 }
 
-/// An app that does nothing, and the flags that call it ready for it.
-const GOOD: &str = "exec sleep 1000";
-const QUICK: [&str; 2] = ["-start", "50"];
-
 impl Supervisor {
-    fn start(app: &str, flags: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let manager = UnixDatagram::bind(folder.path().join("manager")).unwrap();
+    /// With an app that does this; `wrapper` is the line of a shell script that stands before it.
+    fn start(script: &str, wrapper: &str) -> Self {
+        let app = App::new(script);
+        let program = format!(
+            "#!/bin/sh\n{wrapper}\nexec {} {}\n",
+            fixture().display(),
+            app.script().display()
+        );
+        let program = app.executable("app", &program);
+        let manager = UnixDatagram::bind(app.path("manager")).unwrap();
         manager
-            .set_read_timeout(Some(Duration::from_secs(20)))
+            .set_read_timeout(Some(Duration::from_secs(30)))
             .unwrap();
-        deploy(folder.path(), app);
         let process = Command::new(env!("CARGO_BIN_EXE_socketmaster"))
-            .args(flags)
             .args(["-listen", "tcp://127.0.0.1:0", "-command"])
-            .arg(folder.path().join("app"))
-            .env("NOTIFY_SOCKET", folder.path().join("manager"))
+            .arg(program)
+            .env("NOTIFY_SOCKET", app.path("manager"))
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
         Self {
             process,
             manager,
-            folder,
+            app,
         }
     }
 
-    fn signal(&self, name: &str) {
-        let status = Command::new("kill")
-            .args(["-s", name, &self.process.id().to_string()])
-            .status();
-        assert!(status.unwrap().success());
+    fn signal(&self, signal: Signal) {
+        kill(self.process.id(), signal);
     }
 
     /// The next message: its lines.
     fn heard(&self) -> Vec<String> {
         let mut buffer = [0; 4096];
-        let length = self.manager.recv(&mut buffer).expect("a message");
-        std::str::from_utf8(&buffer[..length])
-            .unwrap()
-            .lines()
-            .map(str::to_owned)
-            .collect()
+        let length = loop {
+            match self.manager.recv(&mut buffer) {
+                // signal(7): with a timeout, also when a debugger or freezer lets the process go on.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                other => break other.expect("a message"),
+            }
+        };
+        let text = std::str::from_utf8(&buffer[..length]).unwrap();
+        text.lines().map(str::to_owned).collect()
     }
 
+    /// The next message, which must be that of a reload's begin: its status.
     fn hear_reloading(&self) -> String {
         let heard = self.heard();
-        assert_eq!(heard[0], "RELOADING=1");
+        assert_eq!(heard[0], "RELOADING=1", "{heard:?}");
         let stamp: u64 = heard[1]
             .strip_prefix("MONOTONIC_USEC=")
             .unwrap()
@@ -70,117 +73,102 @@ impl Supervisor {
         assert!(stamp > 0);
         heard[2].clone()
     }
+
+    /// The next message, which must be that of readiness: its status.
+    fn hear_ready(&self) -> String {
+        let heard = self.heard();
+        assert_eq!(heard[0], "READY=1", "{heard:?}");
+        heard[1].clone()
+    }
 }
 
 impl Drop for Supervisor {
     fn drop(&mut self) {
         if let Ok(None) = self.process.try_wait() {
-            // The second one ends also a worker that does not listen to the first.
-            self.signal("TERM");
-            self.signal("TERM");
+            // The second one ends a worker too that takes no notice of the first.
+            self.signal(Signal::TERM);
+            self.signal(Signal::INT);
             let _ = self.process.wait();
         }
     }
 }
 
-fn deploy(folder: &Path, app: &str) {
-    let next = folder.join("next");
-    let mut file = std::fs::File::create(&next).unwrap();
-    write!(file, "#!/bin/sh\n{app}\n").unwrap();
-    file.set_permissions(std::fs::Permissions::from_mode(0o755))
-        .unwrap();
-    drop(file);
-    std::fs::rename(next, folder.join("app")).unwrap();
+fn kill(pid: u32, signal: Signal) {
+    kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), signal).unwrap();
 }
 
 #[test]
 fn every_reload_begins_with_reloading_and_ends_with_ready() {
-    let mut supervisor = Supervisor::start(GOOD, &QUICK);
-    let heard = supervisor.heard();
-    assert_eq!(heard[0], "READY=1");
+    let mut supervisor = Supervisor::start("notify", "");
+    let status = supervisor.hear_ready();
     assert!(
-        heard[1].starts_with("STATUS=generation 1 serves, pid "),
-        "{heard:?}"
+        status.starts_with("STATUS=generation 1 serves, pid "),
+        "{status}"
     );
 
-    supervisor.signal("HUP");
+    supervisor.signal(Signal::HUP);
+    let status = supervisor.hear_reloading();
     assert!(
-        supervisor
-            .hear_reloading()
-            .starts_with("STATUS=Reloading: generation 2 is starting; generation 1 serves")
+        status.starts_with("STATUS=Reloading: generation 2 is starting; generation 1 serves, pid "),
+        "{status}"
     );
-    let heard = supervisor.heard();
-    assert_eq!(heard[0], "READY=1");
+    let status = supervisor.hear_ready();
     assert!(
-        heard[1].starts_with("STATUS=generation 2 serves"),
-        "{heard:?}"
+        status.starts_with("STATUS=generation 2 serves, pid "),
+        "{status}"
     );
 
-    deploy(supervisor.folder.path(), "exit 3");
-    supervisor.signal("HUP");
+    supervisor.app.deploy("exit 3");
+    supervisor.signal(Signal::HUP);
     supervisor.hear_reloading();
-    let heard = supervisor.heard();
-    assert_eq!(heard[0], "READY=1");
+    let status = supervisor.hear_ready();
     let failed = "STATUS=Reload failed: generation 3: it exited with status 3 before it was ready; generation 2 serves";
-    assert!(heard[1].starts_with(failed), "{heard:?}");
+    assert!(status.starts_with(failed), "{status}");
 
-    std::fs::remove_file(supervisor.folder.path().join("app")).unwrap();
-    supervisor.signal("HUP");
+    std::fs::remove_file(supervisor.app.path("app")).unwrap();
+    supervisor.signal(Signal::HUP);
     supervisor.hear_reloading();
-    let heard = supervisor.heard();
-    assert_eq!(heard[0], "READY=1");
-    assert!(heard[1].contains("No such file or directory"), "{heard:?}");
+    let status = supervisor.hear_ready();
+    assert!(status.contains("No such file or directory"), "{status}");
 
-    supervisor.signal("TERM");
-    assert_eq!(
-        supervisor.heard(),
-        ["STOPPING=1", "STATUS=Stopping: waiting for 1 worker"]
+    supervisor.signal(Signal::TERM);
+    let heard = supervisor.heard();
+    assert_eq!(heard[0], "STOPPING=1");
+    // One worker, or two while the first generation is still on its way out.
+    assert!(
+        heard[1].starts_with("STATUS=Stopping: waiting for "),
+        "{heard:?}"
     );
     assert_eq!(supervisor.process.wait().unwrap().code(), Some(0));
 }
 
 #[test]
 fn a_reload_that_waited_for_another_is_reloading_in_its_turn() {
-    let supervisor = Supervisor::start(GOOD, &QUICK);
-    supervisor.heard();
-    deploy(supervisor.folder.path(), "exec sleep 1001");
-    supervisor.signal("HUP");
+    let supervisor = Supervisor::start("notify", "");
+    supervisor.hear_ready();
+    supervisor.app.deploy("sleep 1000\nnotify");
+    supervisor.signal(Signal::HUP);
     supervisor.hear_reloading();
-    supervisor.signal("HUP");
-    assert!(supervisor.hear_reloading().contains("one more"));
-    assert_eq!(supervisor.heard()[0], "READY=1");
-    assert!(
-        supervisor
-            .hear_reloading()
-            .contains("generation 3 is starting")
-    );
-    assert_eq!(supervisor.heard()[0], "READY=1");
+    supervisor.signal(Signal::HUP);
+    let status = supervisor.hear_reloading();
+    assert!(status.contains("one more"), "{status}");
+    supervisor.hear_ready();
+    let status = supervisor.hear_reloading();
+    assert!(status.contains("generation 3 is starting"), "{status}");
+    supervisor.hear_ready();
 }
 
 #[test]
 fn a_restart_beside_a_reload_does_not_end_it() {
-    let told = tempfile::tempdir().unwrap();
-    let crash = told.path().join("crash");
-    // The first generation crashes when told to; the second never gets ready.
-    let app = format!(
-        "[ $SOCKETMASTER_GENERATION = 1 ] || exec sleep 1000\nexec /usr/bin/python3 -c '\
-         import os, socket, time\n\
-         to = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\n\
-         to.sendto(b\"READY=1\", os.environ[\"NOTIFY_SOCKET\"])\n\
-         while not os.path.exists(\"{0}\"): time.sleep(0.02)\n\
-         os.remove(\"{0}\")\n\
-         os._exit(4)'",
-        crash.display()
-    );
-    let supervisor = Supervisor::start(&app, &[]);
-    assert_eq!(supervisor.heard()[0], "READY=1");
-    supervisor.signal("HUP");
+    let wrapper = "[ $SOCKETMASTER_GENERATION = 1 ] || exec sleep 1000 # which never gets ready";
+    let supervisor = Supervisor::start("notify", wrapper);
+    let status = supervisor.hear_ready();
+    let worker = status.rsplit(' ').next().unwrap().parse().unwrap();
+    supervisor.signal(Signal::HUP);
     supervisor.hear_reloading();
-    std::fs::write(&crash, "").unwrap();
-    assert_eq!(
-        supervisor.heard(),
-        ["STATUS=Generation 1 has ended by itself, restarting at once"]
-    );
+    kill(worker, Signal::KILL);
+    let restart = ["STATUS=Generation 1 has ended by itself, restarting at once"];
+    assert_eq!(supervisor.heard(), restart);
     let heard = supervisor.heard();
     assert_eq!(heard.len(), 1, "no READY=1: {heard:?}");
     assert!(

@@ -106,6 +106,10 @@ fn a_first_generation_that_fails_fails_the_start() {
         return;
     };
     recommended(&machine);
+    machine.install(
+        "socketmaster@.service.d/once.conf",
+        "[Service]\nRestart=no\n",
+    );
     machine.deploy("broken");
     let output = machine.systemctl(&["start", UNIT]);
     assert_eq!(output.status.code(), Some(1), "{}", machine.log());
