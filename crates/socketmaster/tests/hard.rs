@@ -142,7 +142,11 @@ fn a_ready_message_is_not_lost_in_an_upgrade() {
     let program = app.path("socketmaster");
     let real = env!("CARGO_BIN_EXE_socketmaster");
     symlink(real, &program).unwrap();
-    let supervisor = Setup::exactly(&program).app(&app).start();
+    // What is seen of the worker shall not count.
+    let supervisor = Setup::exactly(&program)
+        .flag("-settle=30s")
+        .app(&app)
+        .start();
     supervisor.wait_for_line("is ready");
     // The same program, which takes its time to answer.
     let slow = format!(
@@ -152,14 +156,14 @@ fn a_ready_message_is_not_lost_in_an_upgrade() {
     fs::remove_file(&program).unwrap();
     fs::write(&program, slow).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-    app.deploy("sleep 300\nnotify\nprint has said it\nhang");
+    app.deploy("sleep 300\nprint says it now\nnotify");
     supervisor.hup();
     supervisor.wait_for_nth_line("Starting", 2);
     supervisor.signal(Signal::USR1);
     let asked = || processes::children(supervisor.pid()).len() == 4;
     until("the new program is asked", asked);
     supervisor.signal(Signal::STOP);
-    supervisor.wait_for_line("has said it");
+    supervisor.wait_for_line("says it now");
     until("it has answered", || {
         !processes::zombies(supervisor.pid()).is_empty()
     });

@@ -1,10 +1,8 @@
 //! What the core decides, done.
 
-use super::inputs::Input;
-use super::upgrade::{Handover, HeldWorker, Preflight};
 use super::{Daemon, now, words};
 use crate::core::{Action, Ending, Event, Generation, Reason, Verdict, WorkerId};
-use crate::sys::{fds, signals};
+use crate::sys::signals;
 
 impl Daemon {
     pub(super) fn perform(&mut self, action: Action) {
@@ -127,109 +125,5 @@ impl Daemon {
 
     fn verdict(&mut self, verdict: Verdict) {
         self.log.say(words::verdict(verdict, self.core.serving()));
-    }
-
-    /// Asks the program at our path whether it can go on from here.
-    pub(super) fn begin_upgrade(&mut self) {
-        if self.preflight.is_some() {
-            self.log
-                .say("Upgrade: the new program is being asked already");
-            return;
-        }
-        match Preflight::start(&self.handover().0, &self.inputs) {
-            Ok(preflight) => self.preflight = Some(preflight),
-            Err(error) => self
-                .log
-                .say(format!("Upgrade failed, nothing has changed: {error}")),
-        }
-    }
-
-    /// Becomes the new program, if it has agreed.
-    pub(super) fn finish_upgrade(&mut self, preflight: Preflight) {
-        if let Err(error) = preflight.answer() {
-            self.log
-                .say(format!("Upgrade failed, nothing has changed: {error}"));
-            return;
-        }
-        // What has been read and not yet been dealt with would be lost; what has not been read waits for the next
-        // program.
-        while let Ok(input) = self.queue.try_recv() {
-            // Another upgrade is asked for: this one will do.
-            if !matches!(input, Input::Signal(libc::SIGUSR1 | libc::SIGUSR2, _)) {
-                self.take(input);
-            }
-        }
-        if self.exit.is_some() {
-            return;
-        }
-        self.log
-            .say(format!("Upgrading: executing {}", self.program.display()));
-        let (state, open) = self.handover();
-        let error = match open
-            .iter()
-            .map(|fd| fds::borrow(*fd))
-            .collect::<std::io::Result<Vec<_>>>()
-        {
-            Ok(open) => state.exec(&open).to_string(),
-            Err(error) => error.to_string(),
-        };
-        self.log
-            .say(format!("Upgrade failed, nothing has changed: {error}"));
-        self.reap();
-    }
-
-    /// Our whole state, and the numbers of the descriptors that belong to it.
-    fn handover(&self) -> (Handover, Vec<i32>) {
-        use std::os::fd::AsRawFd;
-        let (log, mut open) = self.log.hold();
-        let listeners: Vec<_> = self
-            .sockets
-            .listeners()
-            .iter()
-            .map(super::listeners::Listener::to_held)
-            .collect();
-        open.extend(listeners.iter().map(|held| held.fd));
-        let rundir = self
-            .rundir
-            .as_ref()
-            .map(|r| (r.path().to_owned(), r.lock().as_raw_fd()));
-        open.extend(rundir.as_ref().map(|(_, fd)| *fd));
-        let workers = self.workers.iter().map(|(id, worker)| HeldWorker {
-            id: *id,
-            generation: worker.generation,
-            pid: worker.child.pid(),
-            since: worker.since,
-            notify: worker
-                .notify
-                .as_ref()
-                .map(|n| (n.path().to_owned(), n.socket().as_raw_fd())),
-            launch: worker.launch.as_ref().map(AsRawFd::as_raw_fd),
-            error: worker.error.clone(),
-            waiting: worker.sight.waiting,
-            blind: worker.sight.blind,
-        });
-        let workers: Vec<_> = workers.collect();
-        open.extend(workers.iter().filter_map(|w| w.launch));
-        open.extend(
-            workers
-                .iter()
-                .filter_map(|w| w.notify.as_ref().map(|(_, fd)| *fd)),
-        );
-        let state = Handover {
-            version: Handover::version(),
-            pid: std::process::id(),
-            program: self.program.clone(),
-            directory: self.recipe.directory.clone(),
-            descriptors: self.recipe.descriptors,
-            core: self.core.state().clone(),
-            requests: self.requests,
-            listeners,
-            workers,
-            log,
-            rundir,
-            blind_said: self.blind_said,
-            inherited: self.inherited.clone(),
-        };
-        (state, open)
     }
 }

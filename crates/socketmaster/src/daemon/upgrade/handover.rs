@@ -1,0 +1,140 @@
+//! The whole state of a supervisor, and the way it takes through the exec: a sealed memory file, named by a variable.
+
+use std::env;
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+use std::process;
+
+use serde::{Deserialize, Serialize};
+
+use super::UpgradeError;
+use crate::core::{Generation, State, Time, WorkerId};
+use crate::daemon::log::HeldLog;
+use crate::sys::{fds, handover};
+use crate::wire::held::HeldListener;
+use crate::wire::launch::LaunchError;
+
+/// The variable that names the descriptor of the state. Only we read it, and only if it was written for our pid.
+const VARIABLE: &str = "SOCKETMASTER_HANDOVER";
+
+/// The version of [`Handover`]. Fields are only ever added, with a default; a change that breaks that raises it.
+pub(super) const VERSION: u32 = 1;
+
+/// The whole state, as one program hands it to the next.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Handover {
+    /// See [`VERSION`].
+    pub version: u32,
+    /// Whose state it is.
+    pub pid: u32,
+    /// The path that we are executed by.
+    pub program: PathBuf,
+    /// Where workers start.
+    pub directory: PathBuf,
+    /// The limit of open descriptors that we were given.
+    pub descriptors: Option<u64>,
+    /// The decisions.
+    pub core: State,
+    /// The number of the last reload request.
+    pub requests: u64,
+    /// The listeners, in their order.
+    pub listeners: Vec<HeldListener>,
+    /// The workers.
+    pub workers: Vec<HeldWorker>,
+    /// The log.
+    pub log: HeldLog,
+    /// The run directory and its lock.
+    pub rundir: Option<(PathBuf, i32)>,
+    /// Whether the log has said that nothing can be seen of a worker.
+    pub blind_said: bool,
+    /// The children that were there before the first start.
+    #[serde(default)]
+    pub inherited: Vec<i32>,
+}
+
+/// One worker on its way through an upgrade.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct HeldWorker {
+    /// The core's name for it.
+    pub id: WorkerId,
+    /// Its generation.
+    pub generation: Generation,
+    /// Its process, which is still our child.
+    pub pid: i32,
+    /// When it was started.
+    pub since: Time,
+    /// Its notify socket.
+    pub notify: Option<(PathBuf, i32)>,
+    /// The launcher's socket, if the program does not run yet.
+    pub launch: Option<i32>,
+    /// Why the program could not be executed, if the launcher has said so and its end is yet to come.
+    pub error: Option<LaunchError>,
+    /// Whether it was seen waiting.
+    pub waiting: bool,
+    /// Whether nothing could be seen of it.
+    #[serde(default)]
+    pub blind: bool,
+}
+
+impl Handover {
+    pub(super) fn read(bytes: &[u8]) -> io::Result<Self> {
+        let state: Self = serde_json::from_slice(bytes)?;
+        if state.version == VERSION {
+            return Ok(state);
+        }
+        let theirs = state.version;
+        Err(io::Error::other(format!(
+            "handover {theirs} is not {VERSION}, the one that this version knows"
+        )))
+    }
+
+    pub(super) fn seal(&self) -> Result<OwnedFd, UpgradeError> {
+        let bytes = serde_json::to_vec(self).map_err(|error| UpgradeError::State(error.into()))?;
+        handover::seal(&bytes).map_err(UpgradeError::State)
+    }
+
+    /// The state that the program before us left, if we were executed to go on.
+    ///
+    /// # Errors
+    /// There is one and it cannot be read: what the preflight should have prevented.
+    pub fn take() -> io::Result<Option<Self>> {
+        let number = env::var(VARIABLE).ok().and_then(|value| {
+            let (pid, fd) = value.split_once(':')?;
+            (pid.parse() == Ok(process::id()))
+                .then(|| fd.parse().ok())
+                .flatten()
+        });
+        let Some(number) = number else {
+            return Ok(None);
+        };
+        let memory = fds::take_over(number)?;
+        Self::read(&handover::unseal(&memory)?).map(Some)
+    }
+
+    /// Becomes the new program, with the state and these descriptors. Comes back only with an error, and then
+    /// nothing has changed.
+    pub fn exec(&self, open: &[BorrowedFd<'_>]) -> UpgradeError {
+        let memory = match self.seal() {
+            Ok(memory) => memory,
+            Err(error) => return error,
+        };
+        let error = (|| {
+            for fd in open.iter().copied().chain([memory.as_fd()]) {
+                if let Err(error) = fds::set_close_on_exec(fd, false) {
+                    return error;
+                }
+            }
+            let value = format!("{}:{}", process::id(), memory.as_raw_fd());
+            let inherited = env::vars_os().filter(|(name, _)| name != VARIABLE);
+            let ours = (OsString::from(VARIABLE), OsString::from(value));
+            handover::exec(&self.program, env::args_os(), inherited.chain([ours]))
+        })();
+        for fd in open {
+            // It was set before; that it could not be set again is no reason to stop serving.
+            let _ = fds::set_close_on_exec(*fd, true);
+        }
+        UpgradeError::Exec(self.program.clone(), error)
+    }
+}

@@ -1,0 +1,142 @@
+//! The supervisor replaces its own program and keeps everything: pid, listeners, workers, log, timers, signals.
+//!
+//! First the program that now stands at our path is asked whether it understands our state ([`preflight`]); it must
+//! say so in a word that no other program says. Only then do we become it. Up to the exec every failure leaves all as
+//! it was, and the exec either works or comes back.
+
+mod handover;
+mod preflight;
+
+use std::io;
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
+
+use super::Daemon;
+use super::inputs::Input;
+use super::listeners::Listener;
+use crate::sys::fds;
+
+pub use handover::{Handover, HeldWorker};
+pub use preflight::{PREFLIGHT, Preflight, preflight};
+
+/// Why an upgrade did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum UpgradeError {
+    /// The new program could not be asked.
+    #[error("{0} cannot be executed: {1}")]
+    Ask(PathBuf, io::Error),
+    /// It did not say that it can go on.
+    #[error("{0} did not answer as a socketmaster that can go on from here: {1}")]
+    Answer(PathBuf, String),
+    /// The state could not be written down.
+    #[error("the state cannot be handed over: {0}")]
+    State(io::Error),
+    /// The last step.
+    #[error("{0} cannot be executed: {1}")]
+    Exec(PathBuf, io::Error),
+}
+
+impl Daemon {
+    /// Asks the program at our path whether it can go on from here.
+    pub(super) fn begin_upgrade(&mut self) {
+        if self.preflight.is_some() {
+            self.log
+                .say("Upgrade: the new program is being asked already");
+            return;
+        }
+        match Preflight::start(&self.handover().0, &self.inputs) {
+            Ok(preflight) => self.preflight = Some(preflight),
+            Err(error) => self
+                .log
+                .say(format!("Upgrade failed, nothing has changed: {error}")),
+        }
+    }
+
+    /// Becomes the new program, if it has agreed.
+    pub(super) fn finish_upgrade(&mut self, preflight: Preflight) {
+        if let Err(error) = preflight.answer() {
+            self.log
+                .say(format!("Upgrade failed, nothing has changed: {error}"));
+            return;
+        }
+        // What has been read and not yet been dealt with would be lost; what has not been read waits for the next
+        // program.
+        while let Ok(input) = self.queue.try_recv() {
+            // Another upgrade is asked for: this one will do.
+            if !matches!(input, Input::Signal(libc::SIGUSR1 | libc::SIGUSR2, _)) {
+                self.take(input);
+            }
+        }
+        if self.exit.is_some() {
+            return;
+        }
+        self.log
+            .say(format!("Upgrading: executing {}", self.program.display()));
+        let (state, open) = self.handover();
+        let error = match open
+            .iter()
+            .map(|fd| fds::borrow(*fd))
+            .collect::<io::Result<Vec<_>>>()
+        {
+            Ok(open) => state.exec(&open).to_string(),
+            Err(error) => error.to_string(),
+        };
+        self.log
+            .say(format!("Upgrade failed, nothing has changed: {error}"));
+        self.reap();
+    }
+
+    /// Our whole state, and the numbers of the descriptors that belong to it.
+    fn handover(&self) -> (Handover, Vec<i32>) {
+        let (log, mut open) = self.log.hold();
+        let listeners: Vec<_> = self
+            .sockets
+            .listeners()
+            .iter()
+            .map(Listener::to_held)
+            .collect();
+        open.extend(listeners.iter().map(|held| held.fd));
+        let rundir = self
+            .rundir
+            .as_ref()
+            .map(|r| (r.path().to_owned(), r.lock().as_raw_fd()));
+        open.extend(rundir.as_ref().map(|(_, fd)| *fd));
+        let workers = self.workers.iter().map(|(id, worker)| HeldWorker {
+            id: *id,
+            generation: worker.generation,
+            pid: worker.child.pid(),
+            since: worker.since,
+            notify: worker
+                .notify
+                .as_ref()
+                .map(|n| (n.path().to_owned(), n.socket().as_raw_fd())),
+            launch: worker.launch.as_ref().map(AsRawFd::as_raw_fd),
+            error: worker.error.clone(),
+            waiting: worker.sight.waiting,
+            blind: worker.sight.blind,
+        });
+        let workers: Vec<_> = workers.collect();
+        open.extend(workers.iter().filter_map(|w| w.launch));
+        open.extend(
+            workers
+                .iter()
+                .filter_map(|w| w.notify.as_ref().map(|(_, fd)| *fd)),
+        );
+        let state = Handover {
+            version: handover::VERSION,
+            pid: std::process::id(),
+            program: self.program.clone(),
+            directory: self.recipe.directory.clone(),
+            descriptors: self.recipe.descriptors,
+            core: self.core.state().clone(),
+            requests: self.requests,
+            listeners,
+            workers,
+            log,
+            rundir,
+            blind_said: self.blind_said,
+            inherited: self.inherited.clone(),
+        };
+        (state, open)
+    }
+}
