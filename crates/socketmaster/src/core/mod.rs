@@ -1,7 +1,7 @@
 //! What to do about it: the decisions of a supervisor as a function from events to actions.
 //!
 //! It knows no clock, descriptor, pid, signal handler or runtime: time is an argument, a process is a [`WorkerId`],
-//! and what an action brings about comes back as an event. What is wanted ([`Aim`]) and what is (the workers) are two
+//! and what an action brings about comes back as an event. What is wanted (the aim) and what is (the workers) are two
 //! things. So its promises are tested by thousands of random histories without one process.
 //!
 //! ```text

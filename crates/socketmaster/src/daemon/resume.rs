@@ -10,11 +10,11 @@ use super::listeners::Listener;
 use super::log::Log;
 use super::notify::NotifySocket;
 use super::rundir::RunDir;
-use super::start::{Prepared, Queue, StartUpError, account, log_options, policy, read_signals};
+use super::start::{Prepared, Queue, StartUpError, log_options, policy, read_signals};
 use super::upgrade::{Handover, HeldWorker};
 use super::worker::{Recipe, Watching, Worker};
 use crate::config::Config;
-use crate::core::Supervisor;
+use crate::core::{Ending, Event, Supervisor};
 use crate::sys::fds;
 use crate::sys::process::Child;
 
@@ -35,13 +35,12 @@ pub(super) fn resume(
         Some((path, lock)) => Some(RunDir::resume(path, fds::take_over(lock)?)),
         None => None,
     };
-    let account = account(&config)?;
     let core = Supervisor::restore(policy(&config), state.core);
     let prepared = Prepared {
         recipe: Recipe {
             config,
             directory: state.directory,
-            account,
+            account: state.account,
             descriptors: state.descriptors,
         },
         sockets: Sockets::new(listeners, &inputs)?,
@@ -53,8 +52,20 @@ pub(super) fn resume(
     daemon.requests = state.requests;
     daemon.inherited = state.inherited;
     daemon.blind_said = state.blind_said;
+    let mut missing = Vec::new();
     for held in state.workers {
-        daemon.take_back(held)?;
+        let (id, pid) = (held.id, held.pid);
+        match daemon.take_back(held) {
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => missing.push((id, pid)),
+            result => result?,
+        }
+    }
+    // A child of ours cannot go away unseen, unless what stood at our path was a script whose shell reaped it.
+    for (id, pid) in missing {
+        daemon.log.say(format!(
+            "{pid} has ended during the upgrade, nobody knows how"
+        ));
+        daemon.handle(Event::Exited(id, Ending::Signal(libc::SIGKILL)));
     }
     // Whoever ended while nobody looked has left a zombie and no further signal.
     daemon.reap();

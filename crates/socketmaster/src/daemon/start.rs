@@ -234,7 +234,7 @@ fn replace_by_inherited(uris: &[ListenUri]) -> Result<Vec<ListenUri>, StartUpErr
     Ok(uris)
 }
 
-pub(super) fn account(config: &Config) -> Result<Option<(String, Account)>, StartUpError> {
+fn account(config: &Config) -> Result<Option<(String, Account)>, StartUpError> {
     let Some(login) = &config.user else {
         return Ok(None);
     };

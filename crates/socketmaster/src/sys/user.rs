@@ -6,9 +6,10 @@ use std::os::fd::BorrowedFd;
 
 use nix::unistd::{Gid, Uid, User, initgroups, setgid, setuid};
 use rustix::fs::{FileType, fchown, fstat};
+use serde::{Deserialize, Serialize};
 
 /// A user of this machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     /// User id.
     pub uid: u32,

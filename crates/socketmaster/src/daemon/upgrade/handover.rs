@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::UpgradeError;
 use crate::core::{Generation, State, Time, WorkerId};
 use crate::daemon::log::HeldLog;
+use crate::sys::user::Account;
 use crate::sys::{fds, handover};
 use crate::wire::held::HeldListener;
 use crate::wire::launch::LaunchError;
@@ -35,6 +36,10 @@ pub struct Handover {
     pub directory: PathBuf,
     /// The limit of open descriptors that we were given.
     pub descriptors: Option<u64>,
+    /// The user that workers become, so that the user database is not asked in the moment when a failure of it would
+    /// leave the workers without a supervisor.
+    #[serde(default)]
+    pub account: Option<(String, Account)>,
     /// The decisions.
     pub core: State,
     /// The number of the last reload request.

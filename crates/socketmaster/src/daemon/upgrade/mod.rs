@@ -128,6 +128,7 @@ impl Daemon {
             program: self.program.clone(),
             directory: self.recipe.directory.clone(),
             descriptors: self.recipe.descriptors,
+            account: self.recipe.account.clone(),
             core: self.core.state().clone(),
             requests: self.requests,
             listeners,
