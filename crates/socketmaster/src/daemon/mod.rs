@@ -1,8 +1,8 @@
 //! The supervisor at work: it tells the core what happens and does what the core decides.
 //!
 //! One thread, which never waits for anything but the next event. What the operating system reports comes as an
-//! [`Input`], becomes an [`Event`] for the core, and each [`Action`] of the core becomes a system call here and
-//! nowhere else. A call that fails comes back as an event, never as an early return.
+//! [`Input`], becomes an [`Event`] for the core, and each [`Action`](crate::core::Action) of the core becomes a system
+//! call here and nowhere else. A call that fails comes back as an event, never as an early return.
 
 pub mod command;
 pub mod inputs;
