@@ -66,6 +66,20 @@ impl Outcome {
         }
     }
 
+    /// The output without what tests that passed have to say.
+    pub(crate) fn of_failures(&self) -> String {
+        let mut passed = false;
+        let mut shown = String::new();
+        for line in self.output.split_inclusive('\n') {
+            passed = line == "successes:\n"
+                || passed && line != "failures:\n" && !line.starts_with("test result: ");
+            if !passed && !line.ends_with(" ... ok\n") {
+                shown += line;
+            }
+        }
+        shown
+    }
+
     /// Why tests did not run what they stand for: they say so in lines that begin with `NOT RUN: `.
     pub(crate) fn not_run(&self) -> Vec<&str> {
         self.output
@@ -110,6 +124,15 @@ mod tests {
             outcome(true, "test result: ok. 0 passed; 0 failed").counts(),
             (0, 0)
         );
+    }
+
+    #[test]
+    fn what_passed_is_not_shown() {
+        let output = "running 2 tests\ntest a ... ok\ntest b ... FAILED\n\nsuccesses:\n\n---- a stdout ----\nx\n\n\
+                      successes:\n    a\n\nfailures:\n\n---- b stdout ----\nwhy\n\nfailures:\n    b\n\ntest result: FAILED.\n";
+        let shown = "running 2 tests\ntest b ... FAILED\n\nfailures:\n\n---- b stdout ----\nwhy\n\nfailures:\n    b\n\n\
+                     test result: FAILED.\n";
+        assert_eq!(outcome(false, output).of_failures(), shown);
     }
 
     #[test]

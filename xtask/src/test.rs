@@ -196,7 +196,7 @@ impl Suite {
 
     fn show(&self, outcome: &Outcome) {
         if !outcome.success && !self.verbose {
-            print!("{}", outcome.output);
+            print!("{}", outcome.of_failures());
         }
     }
 
