@@ -204,9 +204,11 @@ impl Supervisor {
     pub(crate) fn reported_port(&self, n: usize) -> Address {
         let port = poll(PATIENCE, || {
             let lines = self.log.lines();
-            let uris = lines
-                .iter()
-                .filter_map(|line| line.text.split_once("Listening on "));
+            // As text or as JSON.
+            let uris = lines.iter().filter_map(|line| {
+                let text = line.text.trim_end_matches(['"', '}']);
+                text.split_once("Listening on ")
+            });
             // First it names all listeners as it was told, then those whose port it was given.
             let (asked, rest): (Vec<_>, Vec<_>) = uris.partition(|(_, uri)| uri.ends_with(":0"));
             let (_, uri) = rest
@@ -214,12 +216,7 @@ impl Supervisor {
                 .filter(|(_, uri)| uri.starts_with("tcp"))
                 .nth(n)
                 .filter(|_| n < asked.len())?;
-            let port = uri
-                .trim_end_matches(['"', '}'])
-                .rsplit_once(':')?
-                .1
-                .parse()
-                .ok()?;
+            let port = uri.rsplit_once(':')?.1.parse().ok()?;
             Some(Address::Tcp(([127, 0, 0, 1], port).into()))
         });
         port.unwrap_or_else(|| panic!("it does not say where it listens"))
