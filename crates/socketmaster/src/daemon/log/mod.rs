@@ -24,8 +24,9 @@ use forwarder::Forwarder;
 pub use held::HeldLog;
 pub use pipes::WorkerPipes;
 
-/// Lines of our own that wait for a forwarder which does not take them.
-const LINES_KEPT: usize = 1000;
+/// Lines of our own that wait for a forwarder which does not take them: about a megabyte. A start with 1,000 listeners
+/// says 2,000 before the forwarder gets a chance.
+const LINES_KEPT: usize = 10_000;
 
 /// How long the forwarder may go on after the last worker: for processes that still hold its pipes, and for a reader
 /// that is slow.
