@@ -4,15 +4,14 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{self, UnixListener, UnixStream};
 use std::process;
 
-use rustix::process::Signal;
-use testbed::{Address, App, PATIENCE, Setup, Supervisor, get, is_root, processes, setup, until};
+use testbed::{Address, App, Setup, Supervisor, get, is_root, setup};
 
 fn serving(setup: Setup) -> Supervisor {
     let supervisor = setup.start();
@@ -155,91 +154,6 @@ fn a_listener_is_inherited_by_the_originals_variable() {
     assert_eq!(get(&Address::Tcp(address), "/").unwrap().version(), "1");
     supervisor.upgrade();
     assert_eq!(get(&Address::Tcp(address), "/").unwrap().version(), "1");
-}
-
-/// F19: with a backlog of 5 only six clients would be taken while nobody accepts; the next ones would wait for ever.
-#[test]
-fn a_backlog_that_an_app_made_small_is_restored() {
-    let app = App::new("version 1\nbacklog 5");
-    let supervisor = serving(setup!().app(&app));
-    let worker = supervisor.get("/").pid();
-    processes::signal(worker, Signal::STOP);
-    until("it is stopped", || {
-        processes::status(worker, "State").unwrap().starts_with('T')
-    });
-    let Address::Tcp(address) = supervisor.address() else {
-        panic!()
-    };
-    let connect = |_| TcpStream::connect_timeout(address, PATIENCE / 2);
-    let clients: Result<Vec<_>, _> = (0..64).map(connect).collect();
-    assert_eq!(clients.unwrap().len(), 64);
-}
-
-/// F16.
-#[test]
-fn a_tcp_listener_that_an_app_shut_down_listens_again() {
-    let app = App::new("version 1\nafter 800 shutdown-listener\nafter 1200 shutdown-listener");
-    let supervisor = serving(setup!().app(&app));
-    let worker = supervisor.get("/").pid();
-    for n in 1..=2 {
-        supervisor.wait_for_nth_line("it listens again", n);
-        assert_eq!(supervisor.get("/").pid(), worker);
-    }
-    // By the next program too.
-    app.deploy("version 2\nafter 800 shutdown-listener");
-    supervisor.hup();
-    supervisor.wait_for_line("Reload done");
-    supervisor.upgrade();
-    supervisor.wait_for_nth_line("it listens again", 3);
-    assert_eq!(supervisor.wait_for_version("2").version(), "2");
-}
-
-/// F16: the kernel never revives these.
-#[test]
-fn a_unix_listener_that_an_app_shut_down_is_replaced_with_its_workers() {
-    let app = App::new("version 1\nafter 800 shutdown-listener");
-    let path = app.path("socket");
-    let mut supervisor = serving(
-        setup!()
-            .app(&app)
-            .listen(format!("unix://{}", path.display())),
-    );
-    let before = fs::metadata(&path).unwrap().ino();
-    app.deploy("version 2");
-    supervisor.wait_for_line("there is a new socket");
-    supervisor.wait_for_line("Reload done");
-    assert_eq!(supervisor.get("/").version(), "2");
-    assert_ne!(fs::metadata(&path).unwrap().ino(), before);
-    supervisor.wait_for_line("(generation 1) to stop");
-    assert!(supervisor.stop().success());
-    assert!(!path.exists());
-}
-
-/// F15, D8.
-#[test]
-fn a_change_of_blocking_mode_under_a_live_event_loop_is_reported() {
-    let app = App::new("version 1");
-    let supervisor = serving(setup!().app(&app));
-    let flags = |pid: i32| {
-        let text = fs::read_to_string(format!("/proc/{pid}/fdinfo/3")).unwrap();
-        let flags = text
-            .lines()
-            .find_map(|line| line.strip_prefix("flags:"))
-            .unwrap();
-        i32::from_str_radix(flags.trim(), 8).unwrap()
-    };
-    const NONBLOCKING: i32 = 0o4000;
-    let worker = supervisor.get("/").pid();
-    assert_ne!(flags(worker) & NONBLOCKING, 0);
-    // A start alone changes nothing for the worker that serves.
-    app.deploy("version 2\nsleep 500\nmake-blocking\nblocking");
-    supervisor.hup();
-    supervisor.wait_for_nth_line("Starting", 2);
-    testbed::pause(std::time::Duration::from_millis(200));
-    assert_ne!(flags(worker) & NONBLOCKING, 0);
-    supervisor
-        .wait_for_line("blocking for all its holders: the event loop of an older worker may hang");
-    supervisor.wait_for_version("2");
 }
 
 #[test]

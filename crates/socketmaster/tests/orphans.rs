@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use rustix::process::Signal;
-use testbed::{Address, App, Supervisor, get, pause, processes, setup, until};
+use testbed::{Address, App, Supervisor, get, processes, setup, until};
 
 /// Kills it and waits until its port has lost it; its log goes on being read.
 fn kill(supervisor: &mut Supervisor) {
@@ -44,7 +44,7 @@ fn a_request_in_flight_is_answered() {
     supervisor.wait_for_line("is ready");
     let address = supervisor.address().clone();
     let request = std::thread::spawn(move || get(&address, "/?ms=1000").unwrap().version());
-    pause(std::time::Duration::from_millis(200));
+    testbed::pause(std::time::Duration::from_millis(200));
     kill(&mut supervisor);
     assert_eq!(request.join().unwrap(), "1");
 }
@@ -168,13 +168,14 @@ fn the_next_supervisor_sweeps_the_run_directory_that_was_left() {
     assert!(next.stop().success());
     assert!(!of(next.pid()).exists());
 }
+
 /// Many that are killed at any moment leave nothing behind but what serves.
 #[test]
 fn killed_while_it_starts_it_leaves_no_launcher_behind() {
     for millis in 0..15 {
         let app = App::new("exit 0");
         let mut supervisor = setup!().app(&app).start();
-        pause(std::time::Duration::from_millis(millis));
+        testbed::pause(std::time::Duration::from_millis(millis));
         supervisor.signal(Signal::KILL);
         until("nothing is left", || {
             supervisor.ended().is_some() && supervisor.processes().is_empty()

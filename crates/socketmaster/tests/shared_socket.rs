@@ -1,6 +1,7 @@
 //! What an app does to the socket that it shares with all others, and what the supervisor makes of it.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -44,6 +45,39 @@ fn a_listener_that_an_app_shuts_down_listens_again() {
     let supervisor = serving(&app);
     supervisor.wait_for_line("for everybody; it listens again");
     assert_eq!(supervisor.get("/").version(), "one");
+}
+
+/// F16, F7
+#[test]
+fn it_listens_again_each_time_and_after_an_upgrade_too() {
+    let app = App::new("version one\nafter 500 shutdown-listener\nafter 800 shutdown-listener");
+    let supervisor = serving(&app);
+    supervisor.upgrade();
+    for n in 1..=2 {
+        supervisor.wait_for_nth_line("for everybody; it listens again", n);
+        assert_eq!(supervisor.get("/").version(), "one");
+    }
+}
+
+/// F16: the kernel never revives these.
+#[test]
+fn a_unix_listener_that_an_app_shut_down_is_replaced_with_its_workers() {
+    let app = App::new("version 1\nafter 800 shutdown-listener");
+    let path = app.path("socket");
+    let mut supervisor = setup!()
+        .app(&app)
+        .listen(format!("unix://{}", path.display()))
+        .start();
+    supervisor.wait_until_serving();
+    let before = fs::metadata(&path).unwrap().ino();
+    app.deploy("version 2");
+    supervisor.wait_for_line("there is a new socket");
+    supervisor.wait_for_line("Reload done");
+    assert_eq!(supervisor.get("/").version(), "2");
+    assert_ne!(fs::metadata(&path).unwrap().ino(), before);
+    supervisor.wait_for_line("(generation 1) to stop");
+    assert!(supervisor.stop().success());
+    assert!(!path.exists());
 }
 
 /// F16: as a careless one does when it is told to stop.
