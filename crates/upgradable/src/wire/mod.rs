@@ -1,0 +1,4 @@
+//! Bytes and variables ↔ values. Pure.
+
+pub(crate) mod environment;
+pub(crate) mod handover;
