@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::set_socket_linger;
-use testbed::{Address, Supervisor};
+use testbed::Supervisor;
 
 use crate::figure::{Figure, Target::AtMost, Target::Within, median};
 use crate::options::Options;
@@ -19,11 +19,10 @@ const CLIENTS: usize = 4;
 
 pub(crate) fn measure(subject: &Subject, options: &Options) -> Vec<Figure> {
     let mut place = Place::new();
-    let supervisor = place.app(subject.setup(), &["serve"]).start();
+    let under = free_address();
+    let setup = subject.setup().listen(format!("tcp://{under}"));
+    let supervisor = place.app(setup, &["serve"]).start();
     place.reports.wait("ready");
-    let Address::Tcp(under) = *supervisor.address() else {
-        panic!("a TCP listener")
-    };
     if subject.is_ours {
         supervisor.wait_for_line("is ready");
     }
@@ -55,13 +54,13 @@ fn per_connection(supervisor: &Supervisor, address: SocketAddr, count: usize) ->
 /// The app under the supervisor and the app alone take turns, the one or the other first.
 fn throughput(place: &mut Place, under: SocketAddr, options: &Options) -> Figure {
     let alone = Alone::start(place);
-    let span = options.count(Duration::from_millis(1000), Duration::from_millis(100));
+    let span = options.count(Duration::from_millis(250), Duration::from_millis(100));
     let run = |address| {
         let end = Instant::now() + span;
         clients(address, &|| Instant::now() < end) as f64
     };
     run(under);
-    let ratios: Vec<f64> = (0..options.count(16, 4))
+    let ratios: Vec<f64> = (0..options.count(80, 4))
         .map(|round| {
             if round % 2 == 0 {
                 let first = run(under);
@@ -117,6 +116,12 @@ fn ask(address: SocketAddr) -> std::io::Result<()> {
     Ok(())
 }
 
+/// A port that was free a moment ago: the original cannot say which it was given.
+fn free_address() -> SocketAddr {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
+    free.expect("a free port")
+}
+
 /// The app without a supervisor.
 struct Alone {
     child: Child,
@@ -125,9 +130,7 @@ struct Alone {
 
 impl Alone {
     fn start(place: &mut Place) -> Self {
-        let free =
-            std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
-        let address = free.expect("a free port");
+        let address = free_address();
         let child = Command::new(this())
             .args(place.role(&["serve", "at", &address.to_string()]))
             .stdin(Stdio::null())
