@@ -26,6 +26,8 @@ pub(crate) fn measure(subject: &Subject, options: &Options) -> Vec<Figure> {
     if subject.is_ours {
         supervisor.wait_for_line("is ready");
     }
+    // What the start has stirred up comes to rest.
+    testbed::pause(Duration::from_secs(1));
     vec![
         per_connection(&supervisor, under, options.count(20_000, 1_000)),
         throughput(&mut place, under, options),

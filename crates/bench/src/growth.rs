@@ -55,9 +55,9 @@ fn listeners(subject: &Subject, options: &Options) -> Vec<Figure> {
             "",
         ),
         Figure::new(
-            "RSS that 1,000 listeners add, over that of 100",
+            "RSS with 1,000 listeners over with 100",
             "×",
-            (sizes[3] - sizes[0]) / (sizes[2] - sizes[0]),
+            sizes[3] / sizes[2],
             AtMost(10.0),
             "",
         ),
