@@ -176,3 +176,18 @@ fn a_thousand_listeners_serve() {
     all_serve("2");
     assert!(supervisor.stop().success());
 }
+
+/// A reload cannot bring back a socket file that somebody removed, but it says so.
+#[test]
+fn a_socket_file_that_was_removed_is_missed() {
+    let app = App::new("version one\nnotify");
+    let path = app.path("socket");
+    let supervisor = setup!()
+        .listen(format!("unix://{}", path.display()))
+        .app(&app)
+        .start();
+    supervisor.wait_for_line("is ready");
+    std::fs::remove_file(&path).unwrap();
+    supervisor.hup();
+    supervisor.wait_for_line("no client finds the socket");
+}

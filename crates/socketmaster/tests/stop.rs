@@ -103,7 +103,8 @@ fn the_drain_timeout_ends_an_old_generation_with_all_its_processes() {
     let gone = supervisor
         .wait_for_line(&format!("{old} signal: killed"))
         .at;
-    assert!(gone - told >= 450 * MS, "{:?}", gone - told);
+    // A line may come later than what it tells: a lower bound between two lines needs room.
+    assert!(gone - told >= 250 * MS, "{:?}", gone - told);
     until("the grandchild is gone too", || {
         !processes::is_alive(grandchild)
     });

@@ -77,6 +77,13 @@ impl Sockets {
                 ));
             }
         }
+        for listener in self.listeners.iter().filter(|l| !l.is_reachable()) {
+            complaints.push(format!(
+                "The file of {} is no longer ours: somebody removed or replaced it, and no client finds the socket; \
+                 stop socketmaster and start it again",
+                listener.uri().text
+            ));
+        }
         let modes = self.modes();
         let before = self.nonblocking.replace(modes.clone());
         if let Some(before) = before.filter(|_| others) {

@@ -139,7 +139,11 @@ impl Daemon {
             libc::SIGCHLD => self.reap(),
             stop => {
                 let name = crate::sys::signals::name(stop);
-                self.log.say(format!("Stopping: SIG{name} from pid {pid}"));
+                // The kernel itself sends what is typed at a terminal.
+                self.log.say(match pid {
+                    0 => format!("Stopping: SIG{name} from the terminal"),
+                    pid => format!("Stopping: SIG{name} from pid {pid}"),
+                });
                 self.report_stop();
                 self.handle(Event::Stop(stop));
             }

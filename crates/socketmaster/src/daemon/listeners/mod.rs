@@ -157,6 +157,14 @@ impl Listener {
         socket::set_blocking(self.fd())
     }
 
+    /// Whether clients still find it: always, but for a unix socket whose file was removed or replaced.
+    pub fn is_reachable(&self) -> bool {
+        match (&self.uri.address, self.path) {
+            (Address::UnixPath(path), Some(ours)) => identity(path).is_ok_and(|now| now == ours),
+            _ => true,
+        }
+    }
+
     /// Removes our socket file at the very end, if the file at the path is still ours. Does nothing for all other
     /// listeners.
     pub fn remove_path(&self) {

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-use super::parse::{decimal, unescape};
+use super::parse::{decimal, is_number, unescape};
 use super::{Address, Family, UriError};
 
 /// The longest path or abstract name: `sun_path` has 108 bytes, one of them a NUL after the path or before the name
@@ -58,6 +58,7 @@ fn tcp(scheme: &'static str, family: Family, rest: &str) -> Result<Address, UriE
                 scheme,
                 host: format!("[{host}]"),
             },
+            port if is_number(&port) => UriError::NoColon { scheme, port },
             host => UriError::NoPort { scheme, host },
         });
     }

@@ -34,6 +34,8 @@ pub enum UriError {
         "the port is missing: write {scheme}://{host}:8080, or {scheme}://{host}:0 for any free port"
     )]
     NoPort { scheme: &'static str, host: String },
+    #[error("a colon must stand before the port: write {scheme}://:{port}")]
+    NoColon { scheme: &'static str, port: String },
     #[error("the port {port:?} is no number from 0 to 65535")]
     Port { port: String },
     #[error("an IPv6 address stands in brackets: write {suggestion}")]

@@ -73,12 +73,20 @@ fn split_scheme(text: &str) -> Result<(&'static str, &str), UriError> {
         Some((Some("unix"), path)) if path.starts_with('/') => Ok(("unix", path)),
         Some((Some("unix"), path)) => Err(relative(path)),
         Some((Some(scheme), rest)) => Err(UriError::NoSlashes {
-            suggestion: format!("{scheme}://{}", rest.trim_start_matches('/')),
+            suggestion: match rest.trim_start_matches('/') {
+                port if scheme != "fd" && is_number(port) => format!("{scheme}://:{port}"),
+                rest => format!("{scheme}://{rest}"),
+            },
         }),
         _ => Err(UriError::NoScheme {
             suggestion: guess(text.trim_start_matches("://").trim_start_matches("//")),
         }),
     }
+}
+
+/// Digits alone after a scheme are meant as a port.
+pub(super) fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// What somebody meant who left out the scheme.

@@ -160,6 +160,14 @@ fn what_is_refused_and_why() {
             "tcp:/:80",
             "two slashes must follow the scheme: write tcp://:80",
         ),
+        (
+            "tcp:7908",
+            "two slashes must follow the scheme: write tcp://:7908",
+        ),
+        (
+            "tcp://7908",
+            "a colon must stand before the port: write tcp://:7908",
+        ),
         ("fd:3", "two slashes must follow the scheme: write fd://3"),
         (
             "unix:@app",
