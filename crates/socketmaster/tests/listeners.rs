@@ -187,7 +187,7 @@ fn a_socket_file_that_was_removed_is_missed() {
         .app(&app)
         .start();
     supervisor.wait_for_line("is ready");
-    std::fs::remove_file(&path).unwrap();
+    fs::remove_file(&path).unwrap();
     supervisor.hup();
     supervisor.wait_for_line("no client finds the socket");
 }

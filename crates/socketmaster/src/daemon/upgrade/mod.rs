@@ -1,6 +1,6 @@
 //! The supervisor replaces its own program and keeps everything: pid, listeners, workers, log, timers, signals.
 //!
-//! First the program that now stands at our path is asked whether it understands our state ([`preflight`]); it must
+//! First the program that now stands at our path is asked whether it understands our state ([`preflight()`]); it must
 //! say so in a word that no other program says. Only then do we become it. Up to the exec every failure leaves all as
 //! it was, and the exec either works or comes back.
 
