@@ -26,7 +26,7 @@ pub(super) const VERSION: u32 = 1;
 /// The whole state, as one program hands it to the next.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Handover {
-    /// See [`VERSION`].
+    /// The layout of all this, raised when an older program could not read it.
     pub version: u32,
     /// Whose state it is.
     pub pid: u32,
