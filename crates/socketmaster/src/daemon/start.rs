@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::env;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
@@ -24,10 +22,9 @@ use crate::core::{Policy, Supervisor};
 use crate::forwarder::options::{Options, SYSLOG};
 use crate::sys::fds;
 use crate::sys::process;
-use crate::sys::signals::Signals;
+use crate::sys::signals::{SignalStream, Signals};
 use crate::sys::stderr;
 use crate::sys::user::{self, Account};
-use crate::sys::watched::Watched;
 use crate::wire::uri::{Address, ListenUri};
 
 /// Why the supervisor did not start.
@@ -252,16 +249,10 @@ fn account(config: &Config) -> Result<Option<(String, Account)>, StartUpError> {
 }
 
 pub(super) fn read_signals(inputs: &Inputs) -> io::Result<Task> {
-    let signals = Signals::open()?;
-    let watched = Watched::for_input(Arc::new(signals.as_fd().try_clone_to_owned()?))?;
+    let signals = SignalStream::open()?;
     let inputs = inputs.clone();
     Ok(Task::spawn(async move {
-        let read = |_: BorrowedFd<'_>| {
-            signals
-                .read()?
-                .ok_or_else(|| io::ErrorKind::WouldBlock.into())
-        };
-        while let Ok((number, pid)) = watched.read(read).await {
+        while let Ok((number, pid)) = signals.next().await {
             if inputs.send(Input::Signal(number, pid)).is_err() {
                 return;
             }

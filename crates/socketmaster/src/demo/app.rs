@@ -3,10 +3,8 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::TcpListener as StdListener;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -15,8 +13,7 @@ use tokio::task::JoinSet;
 
 use crate::launcher::FIRST_LISTENER;
 use crate::sys::fds;
-use crate::sys::signals::Signals;
-use crate::sys::watched::Watched;
+use crate::sys::signals::{SignalStream, Signals};
 
 /// The file name that makes this executable the demonstration's server.
 pub const NAME: &str = "socketmaster-demo-app";
@@ -95,13 +92,7 @@ async fn serve(mut stream: TcpStream, answer: String) -> io::Result<()> {
 }
 
 async fn stop_signal() -> io::Result<()> {
-    let signals = Signals::open()?;
-    let watched = Watched::for_input(Arc::new(signals.as_fd().try_clone_to_owned()?))?;
-    let read = |_: BorrowedFd<'_>| {
-        signals
-            .read()?
-            .ok_or_else(|| io::ErrorKind::WouldBlock.into())
-    };
-    while watched.read(read).await?.0 != libc::SIGTERM {}
+    let signals = SignalStream::open()?;
+    while signals.next().await?.0 != libc::SIGTERM {}
     Ok(())
 }

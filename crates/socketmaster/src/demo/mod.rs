@@ -10,7 +10,7 @@ mod screen;
 mod site;
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -23,7 +23,7 @@ use tokio::time::{sleep, timeout};
 use crate::core::Time;
 use crate::sys::clock;
 use crate::sys::process::Child;
-use crate::sys::signals::Signals;
+use crate::sys::signals::{SignalStream, Signals};
 use crate::sys::watched::Watched;
 use clients::{CLIENTS, Clients};
 use screen::{Mark, Screen};
@@ -266,14 +266,8 @@ impl Drop for Supervisor {
 
 /// Comes back when a signal asks for the end.
 async fn interrupted() -> io::Result<bool> {
-    let signals = Signals::open()?;
-    let watched = Watched::for_input(Arc::new(signals.as_fd().try_clone_to_owned()?))?;
-    let read = |_: BorrowedFd<'_>| {
-        signals
-            .read()?
-            .ok_or_else(|| io::ErrorKind::WouldBlock.into())
-    };
-    while watched.read(read).await?.0 == libc::SIGCHLD {}
+    let signals = SignalStream::open()?;
+    while signals.next().await?.0 == libc::SIGCHLD {}
     Err(io::Error::other("interrupted"))
 }
 

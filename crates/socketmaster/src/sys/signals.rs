@@ -2,9 +2,12 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::Arc;
 
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+use super::watched::Watched;
 
 /// The signals that the supervisor reads instead of being interrupted by them.
 const READ: [Signal; 7] = [
@@ -56,6 +59,38 @@ impl Signals {
 
     fn set() -> SigSet {
         READ.into_iter().collect()
+    }
+}
+
+/// [`Signals`] that are waited for.
+#[derive(Debug)]
+pub struct SignalStream {
+    signals: Signals,
+    watched: Watched,
+}
+
+impl SignalStream {
+    /// Waits for the signals that [`Signals::block`] has blocked. To be called inside a runtime.
+    ///
+    /// # Errors
+    /// Out of descriptors.
+    pub fn open() -> io::Result<Self> {
+        let signals = Signals::open()?;
+        let watched = Watched::for_input(Arc::new(signals.as_fd().try_clone_to_owned()?))?;
+        Ok(Self { signals, watched })
+    }
+
+    /// The next signal and the pid that sent it.
+    ///
+    /// # Errors
+    /// None on a healthy system.
+    pub async fn next(&self) -> io::Result<(i32, u32)> {
+        let read = |_: BorrowedFd<'_>| {
+            self.signals
+                .read()?
+                .ok_or_else(|| io::ErrorKind::WouldBlock.into())
+        };
+        self.watched.read(read).await
     }
 }
 
