@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use socketmaster::cli::{self, Invocation};
+use socketmaster::cli::{self, Form, Invocation};
 use socketmaster::sys::stderr;
 use socketmaster::{daemon, demo, forwarder, launcher};
 
@@ -41,7 +41,8 @@ fn supervise(args: &[OsString]) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            stderr::say(format_args!("{error}\n{}", error.hint()));
+            let (form, _) = Form::of(args);
+            stderr::say(format_args!("{error}\n{}", error.hint(form)));
             error.status().into()
         }
     }

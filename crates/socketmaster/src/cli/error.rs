@@ -1,5 +1,6 @@
 //! What is wrong with a command line, worded as Go's flag package words it.
 
+use super::form::Form;
 use super::values::ValueError;
 use crate::config::listeners::Clash;
 
@@ -55,30 +56,64 @@ pub enum CliError {
         /// The word as typed.
         word: String,
     },
+    /// `-command` after a verb.
+    #[error("-command is not for socketmaster {verb}: name the program after the flags")]
+    CommandFlag {
+        /// The verb.
+        verb: &'static str,
+    },
+    /// `-adopt=false` after a verb.
+    #[error("socketmaster {verb} always adopts: leave out -adopt=false")]
+    MustAdopt {
+        /// The verb.
+        verb: &'static str,
+    },
+    /// `adopt` without a process.
+    #[error("-pid is missing: the process whose sockets to take over")]
+    NoPid,
     /// There is nothing to run. In the original's words.
     #[error("Command path is mandatory")]
-    NoCommand,
+    NoCommand {
+        /// The first word, if it is no flag: perhaps the program.
+        word: Option<String>,
+    },
+    /// There is nothing to run after a verb.
+    #[error("There is no program to run")]
+    NoProgram,
 }
 
 impl CliError {
     /// The exit status: 1 where the flags are right but there is nothing to run, as in the original, else 2.
     pub fn status(&self) -> u8 {
         match self {
-            Self::NoCommand => 1,
+            Self::NoCommand { .. } | Self::NoProgram => 1,
             _ => 2,
         }
     }
 
-    /// The line to show after the error: where to look next.
-    pub fn hint(&self) -> &'static str {
+    /// What to show after the error, in a command line of this form: where to look next, or what to type.
+    pub fn hint(&self, form: Form) -> String {
+        let help = match form.verb() {
+            Some(verb) => format!("socketmaster {verb} -h lists the flags"),
+            None => "socketmaster -h lists the flags".into(),
+        };
         match self {
             Self::Undefined { nearest: None, .. } => {
-                "socketmaster -h lists the flags; the program's own flags follow --"
+                format!("{help}; the program's own flags follow --")
             }
-            Self::NoCommand => {
-                "say what to run, as in: socketmaster -listen tcp://:8080 -command ./myapp"
+            Self::NoCommand { word: Some(word) } => format!(
+                "to run {word} as it is: socketmaster run -- {word}\n\
+                 to pass it the socket: socketmaster -listen tcp://:8080 -command {word}"
+            ),
+            Self::NoCommand { word: None } | Self::NoProgram => {
+                format!("say what to run, as in: {}", form.example())
             }
-            _ => "socketmaster -h lists the flags",
+            Self::CommandFlag { .. } | Self::NoPid => format!("as in: {}", form.example()),
+            Self::MustAdopt { .. } => format!(
+                "to pass it the sockets instead: {}",
+                Form::Classic.example()
+            ),
+            _ => help,
         }
     }
 }

@@ -3,11 +3,11 @@
 //! clap does not parse: its rules are not Go's, and it would hand back strings where this hands back values. It gets
 //! the table described (see `describe`) for what it does well, the man page and the completions.
 
-use std::ffi::{OsStr, OsString};
-use std::time::Duration;
+use std::ffi::OsStr;
 
+use super::draft::Draft;
 use super::values::{self, ValueError};
-use crate::config::{LogFormat, Orphans, Restart};
+use crate::config::{Adopt, LogFormat, Orphans, Restart};
 use crate::wire::uri::ListenUri;
 
 /// One flag.
@@ -15,6 +15,7 @@ pub struct Flag {
     /// The name, without dashes.
     pub name: &'static str,
     /// What stands for the value in the help, or the words to choose from with `|` between them; `None` is a boolean.
+    /// A value all in brackets may be left out: see [`Flag::may_stand_alone`].
     pub value: Option<&'static str>,
     /// What holds where the flag is not given, as it would be typed.
     pub default: Option<&'static str>,
@@ -24,6 +25,14 @@ pub struct Flag {
     pub help: &'static str,
     /// Checks a value and puts it in its place.
     pub set: fn(&mut Draft, &OsStr) -> Result<(), ValueError>,
+}
+
+impl Flag {
+    /// Whether the flag also stands for itself, as a boolean does. The next word is its value only if it is a URI.
+    pub fn may_stand_alone(&self) -> bool {
+        self.value
+            .is_some_and(|value| value.starts_with('[') && value.ends_with(']'))
+    }
 }
 
 /// What flags stand together in the help, in this order.
@@ -54,31 +63,7 @@ impl Group {
     }
 }
 
-/// What the flags have said so far.
-#[derive(Debug, Default)]
-#[expect(
-    missing_docs,
-    reason = "each field is the value of the flag of its name"
-)]
-pub struct Draft {
-    pub command: OsString,
-    pub directory: OsString,
-    pub user: String,
-    pub listen: Vec<ListenUri>,
-    pub start: Option<Duration>,
-    pub settle: Duration,
-    pub ready_timeout: Duration,
-    pub drain_timeout: Option<Duration>,
-    pub stop_signal: i32,
-    pub kill_timeout: Option<Duration>,
-    pub restart: Restart,
-    pub orphans: Orphans,
-    pub syslog: bool,
-    pub log_format: LogFormat,
-    pub version: bool,
-}
-
-/// Every flag there is, but for `-h` and `-help`.
+/// Every flag there is, but for `-h`, `-help` and [`PID`].
 pub const FLAGS: &[Flag] = &[
     Flag {
         name: "command",
@@ -98,9 +83,34 @@ pub const FLAGS: &[Flag] = &[
         group: Group::Program,
         help: "A socket to hold: tcp://HOST:PORT (also tcp4, tcp6), unix:///PATH, unix://@NAME or fd://N, with options \
                as in ?backlog=4096&mode=0660&owner=LOGIN&group=NAME. Repeat it for more: the program gets them as \
-               descriptor 3, 4, … in this order.",
+               descriptor 3, 4, … in this order. With -adopt nothing is passed and there is no default: the program's \
+               bind of the same address gets the socket.",
         set: |draft, value| {
             draft.listen.push(values::text(value)?.parse()?);
+            Ok(())
+        },
+    },
+    Flag {
+        name: "adopt",
+        value: Some("[URI]"),
+        default: None,
+        group: Group::Program,
+        help: "The program opens its sockets itself, and the next generation's bind gets the one that is held. With a \
+               URI, such as tcp://:80, udp://127.0.0.1:53 or unix:///PATH, that address alone; repeat it for more.",
+        set: |draft, value| {
+            draft.adopt = match (values::boolean(value), draft.adopt.take()) {
+                (Ok(true), _) => Some(Adopt::Anything),
+                (Ok(false), _) => None,
+                (Err(_), before) => {
+                    let uri = ListenUri::to_adopt(values::text(value)?)?;
+                    let mut uris = match before {
+                        Some(Adopt::These(uris)) => uris,
+                        _ => Vec::new(),
+                    };
+                    uris.push(uri);
+                    Some(Adopt::These(uris))
+                }
+            };
             Ok(())
         },
     },
@@ -166,9 +176,10 @@ pub const FLAGS: &[Flag] = &[
         value: Some("SIGNAL"),
         default: Some("TERM"),
         group: Group::Reload,
-        help: "What tells the old program to finish its work and end.",
+        help: "What tells the old program to finish its work and end. With -adopt, where the flag is not given, the \
+               program's own: QUIT for nginx, USR1 for haproxy, and so on.",
         set: |draft, value| {
-            draft.stop_signal = values::signal(value)?;
+            draft.stop_signal = Some(values::signal(value)?);
             Ok(())
         },
     },
@@ -264,3 +275,17 @@ pub const FLAGS: &[Flag] = &[
         },
     },
 ];
+
+/// The flag that `socketmaster adopt` has, and no other form.
+pub const PID: Flag = Flag {
+    name: "pid",
+    value: Some("PID"),
+    default: None,
+    group: Group::Program,
+    help: "The process that runs now: its listening sockets are taken, and it is told to stop when the program is \
+           ready. Mandatory.",
+    set: |draft, value| {
+        draft.take_over = Some(values::pid(value)?);
+        Ok(())
+    },
+};

@@ -1,6 +1,8 @@
 //! What `-h` prints, laid out for 80 columns.
 
-use super::flags::{FLAGS, Flag, Group};
+use super::draft::Draft;
+use super::flags::{Flag, Group};
+use super::form::Form;
 
 const WIDTH: usize = 80;
 /// Where the explanations start.
@@ -36,13 +38,14 @@ port, steady requests, three good reloads and a broken one. Ends by itself, with
 0 if no request was lost, else with 1.
 ";
 
-/// The text of `-h`.
-pub fn text() -> String {
+/// The text of `-h`, or of `-h` after a verb.
+pub fn text(form: Form) -> String {
     let mut text = HEAD.to_owned();
+    let draft = Draft::new(form);
     for group in Group::ALL {
         text += &format!("\n{}\n", group.title());
-        for flag in FLAGS.iter().filter(|flag| flag.group == group) {
-            entry(&mut text, flag);
+        for flag in form.flags().filter(|flag| flag.group == group) {
+            entry(&mut text, flag, draft.default_of(flag));
         }
     }
     text + TAIL
@@ -57,7 +60,7 @@ pub fn demo() -> String {
 pub const ABOUT: &str = "Zero-downtime reload for any server program";
 
 /// `-flag VALUE`, then its explanation in a column of its own, below where the flag is too long.
-fn entry(text: &mut String, flag: &Flag) {
+fn entry(text: &mut String, flag: &Flag, default: Option<&str>) {
     let mut line = format!("  -{}", flag.name);
     if let Some(value) = flag.value {
         line += &format!(" {value}");
@@ -66,7 +69,7 @@ fn entry(text: &mut String, flag: &Flag) {
         *text += &format!("{line}\n");
         line.clear();
     }
-    let default = flag.default.map(|default| format!("(default {default})"));
+    let default = default.map(|default| format!("(default {default})"));
     let words = flag.help.split(' ').chain(default.as_deref());
     let mut empty = true;
     for word in words {
@@ -87,21 +90,22 @@ fn entry(text: &mut String, flag: &Flag) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::flags::{FLAGS, PID};
     use super::*;
 
     #[test]
     fn fits_the_terminal_and_names_every_flag() {
-        let text = text();
-        for line in text.lines().chain(demo().lines()) {
-            assert!(line.chars().count() <= WIDTH, "too long: {line}");
-            assert_eq!(line, line.trim_end());
-        }
-        for flag in FLAGS {
-            assert!(
-                text.contains(&format!("\n  -{}", flag.name)),
-                "{}",
-                flag.name
-            );
+        for form in Form::ALL {
+            let text = text(form);
+            for line in text.lines().chain(demo().lines()) {
+                assert!(line.chars().count() <= WIDTH, "too long: {line}");
+                assert_eq!(line, line.trim_end());
+            }
+            for flag in FLAGS.iter().chain([&PID]) {
+                let shown = text.contains(&format!("\n  -{}", flag.name));
+                let there = form.flags().any(|other| other.name == flag.name);
+                assert_eq!(shown, there, "{form:?} -{}", flag.name);
+            }
         }
     }
 }

@@ -1,14 +1,15 @@
 //! The command line: Go's flag syntax, read once into a [`Config`].
 //!
-//! `flags` says which flags there are, `tokens` finds them in argv, `values` reads what they are set to, `help` shows
-//! them, and `describe` tells clap about them.
+//! `flags` says which flags there are and `form` who has them, `tokens` finds them in argv, `values` reads what they are
+//! set to, `draft` makes a configuration of them, `help` shows them, and `describe` tells clap about them.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 pub mod describe;
+pub mod draft;
 pub mod error;
 pub mod flags;
+pub mod form;
 pub mod help;
 pub mod tokens;
 pub mod values;
@@ -18,9 +19,10 @@ mod tests;
 
 pub use describe::command;
 pub use error::CliError;
+pub use form::Form;
 
-use crate::config::{Config, LogTarget, Readiness, listeners};
-use flags::Draft;
+use crate::config::Config;
+use draft::Draft;
 use tokens::End;
 
 /// What the command line asks for.
@@ -43,12 +45,30 @@ pub fn parse(args: &[OsString]) -> Result<Invocation, CliError> {
     {
         return demo(rest);
     }
-    let mut draft = Draft::default();
-    match tokens::walk(args, &mut draft)? {
-        End::Help => Ok(Invocation::Help(help::text())),
+    let (form, flags) = Form::of(args);
+    let mut draft = Draft::new(form);
+    match tokens::walk(form, flags, &mut draft)? {
+        End::Help => Ok(Invocation::Help(help::text(form))),
         End::Words(_) if draft.version => Ok(Invocation::Version(version())),
-        End::Words(words) => Ok(Invocation::Run(Box::new(config(draft, words)?))),
+        End::Words(words) => {
+            let config = draft
+                .into_config(form, words)
+                .map_err(|error| match error {
+                    // Whoever begins with the program most likely wants it run as it is.
+                    CliError::NoCommand { .. } => CliError::NoCommand {
+                        word: program_first(args, words),
+                    },
+                    error => error,
+                })?;
+            Ok(Invocation::Run(Box::new(config)))
+        }
     }
+}
+
+/// The first word of the command line, if it is no flag.
+fn program_first(args: &[OsString], words: &[OsString]) -> Option<String> {
+    let word = words.first().filter(|_| args.len() == words.len())?;
+    Some(word.to_string_lossy().into_owned()).filter(|word| !word.is_empty())
 }
 
 fn demo(rest: &[OsString]) -> Result<Invocation, CliError> {
@@ -65,37 +85,4 @@ fn demo(rest: &[OsString]) -> Result<Invocation, CliError> {
 
 fn version() -> String {
     format!("socketmaster {}\n", env!("CARGO_PKG_VERSION"))
-}
-
-/// An empty string is as good as no flag, as in the original.
-fn config(draft: Draft, words: &[OsString]) -> Result<Config, CliError> {
-    listeners::check(&draft.listen)?;
-    if draft.command.is_empty() {
-        return Err(CliError::NoCommand);
-    }
-    Ok(Config {
-        command: draft.command,
-        args: words.to_vec(),
-        directory: Some(PathBuf::from(draft.directory)).filter(|path| !path.as_os_str().is_empty()),
-        listeners: draft.listen,
-        readiness: match draft.start {
-            Some(start) => Readiness::Timer(start),
-            None => Readiness::Auto {
-                settle: draft.settle,
-            },
-        },
-        ready_timeout: draft.ready_timeout,
-        drain_timeout: draft.drain_timeout,
-        kill_timeout: draft.kill_timeout,
-        stop_signal: draft.stop_signal,
-        restart: draft.restart,
-        user: Some(draft.user).filter(|login| !login.is_empty()),
-        log_target: if draft.syslog {
-            LogTarget::Syslog
-        } else {
-            LogTarget::Stderr
-        },
-        log_format: draft.log_format,
-        orphans: draft.orphans,
-    })
 }

@@ -6,8 +6,10 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
+use super::draft::Draft;
 use super::error::{CliError, quote};
-use super::flags::{Draft, FLAGS, Flag};
+use super::flags::Flag;
+use super::form::Form;
 use crate::nearest::nearest;
 
 /// Where the walk ended.
@@ -20,7 +22,7 @@ pub enum End<'a> {
 }
 
 /// Reads the flags of `args` into `draft`, then puts the defaults where nothing was said.
-pub fn walk<'a>(args: &'a [OsString], draft: &mut Draft) -> Result<End<'a>, CliError> {
+pub fn walk<'a>(form: Form, args: &'a [OsString], draft: &mut Draft) -> Result<End<'a>, CliError> {
     let mut given: Vec<&str> = Vec::new();
     let mut words = args;
     while let Some((word, rest)) = words.split_first() {
@@ -40,16 +42,23 @@ pub fn walk<'a>(args: &'a [OsString], draft: &mut Draft) -> Result<End<'a>, CliE
         }
         let mut halves = name.splitn(2, |byte| *byte == b'=');
         let (name, joined) = (halves.next().unwrap_or_default(), halves.next());
-        let Some(flag) = FLAGS.iter().find(|flag| flag.name.as_bytes() == name) else {
+        let Some(flag) = form.flags().find(|flag| flag.name.as_bytes() == name) else {
             return match name {
                 b"h" | b"help" => Ok(End::Help),
-                _ => Err(undefined(name)),
+                _ => Err(undefined(form, name)),
             };
         };
         words = rest;
         let value = match (joined, flag.value) {
             (Some(value), _) => OsStr::from_bytes(value),
             (None, None) => OsStr::new("true"),
+            (None, Some(_)) if flag.may_stand_alone() => match words.split_first() {
+                Some((value, rest)) if is_uri(value) => {
+                    words = rest;
+                    value
+                }
+                _ => OsStr::new("true"),
+            },
             (None, Some(_)) => {
                 let flag = flag.name;
                 let (value, rest) = words.split_first().ok_or(CliError::NoValue { flag })?;
@@ -60,8 +69,8 @@ pub fn walk<'a>(args: &'a [OsString], draft: &mut Draft) -> Result<End<'a>, CliE
         set(flag, draft, value)?;
         given.push(flag.name);
     }
-    for flag in FLAGS.iter().filter(|flag| !given.contains(&flag.name)) {
-        if let Some(default) = flag.default {
+    for flag in form.flags().filter(|flag| !given.contains(&flag.name)) {
+        if let Some(default) = draft.default_of(flag) {
             set(flag, draft, OsStr::new(default))?;
         }
     }
@@ -86,9 +95,18 @@ fn set(flag: &Flag, draft: &mut Draft, value: &OsStr) -> Result<(), CliError> {
     })
 }
 
-fn undefined(name: &[u8]) -> CliError {
+/// Whether a word can be the value of a flag that may stand alone: a flag and a path cannot.
+fn is_uri(word: &OsStr) -> bool {
+    let bytes = word.as_bytes();
+    !bytes.starts_with(b"-") && bytes.windows(3).any(|bytes| bytes == b"://")
+}
+
+fn undefined(form: Form, name: &[u8]) -> CliError {
+    if let (b"command", Some(verb)) = (name, form.verb()) {
+        return CliError::CommandFlag { verb };
+    }
     let name = String::from_utf8_lossy(name).into_owned();
-    let names: Vec<&'static str> = FLAGS.iter().map(|flag| flag.name).collect();
+    let names: Vec<&'static str> = form.flags().map(|flag| flag.name).collect();
     let nearest = nearest(&name, &names);
     CliError::Undefined { name, nearest }
 }

@@ -33,6 +33,9 @@ pub enum ValueError {
     /// A signal that a program cannot catch.
     #[error("a program cannot catch {0}, and so not drain on it")]
     Uncatchable(Signal),
+    /// Not a pid.
+    #[error("no process has that number (write it like 4242)")]
+    Pid,
     /// Not one of the words that the flag takes.
     #[error("must be {0}")]
     Choice(&'static str),
@@ -102,6 +105,15 @@ pub fn integer(value: &OsStr) -> Result<i64, ValueError> {
         i64::try_from(number).ok()
     };
     number.ok_or(ValueError::Range)
+}
+
+/// A process: decimal and more than 0, or Go's other spellings of such a number.
+pub fn pid(value: &OsStr) -> Result<i32, ValueError> {
+    let number = integer(value)?;
+    i32::try_from(number)
+        .ok()
+        .filter(|pid| *pid > 0)
+        .ok_or(ValueError::Pid)
 }
 
 /// Milliseconds; none at or below zero. Capped at Go's longest duration, so that adding it to a time cannot overflow.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::wire::uri::ListenUri;
 
 pub mod listeners;
+pub mod stop_signals;
 
 /// All that the command line says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,8 +21,13 @@ pub struct Config {
     pub args: Vec<OsString>,
     /// Where the program starts; `None` is the supervisor's own directory, by its name.
     pub directory: Option<PathBuf>,
-    /// The sockets to hold: the first is the worker's fd 3, the next fd 4, …
+    /// The sockets to open and hold: the first is the worker's fd 3, the next fd 4, … With `adopt` they are given to
+    /// the program when it binds the same address.
     pub listeners: Vec<ListenUri>,
+    /// What the program opens itself and is taken over from it; `None` passes the listeners as descriptors.
+    pub adopt: Option<Adopt>,
+    /// The pid of a running process whose listening sockets are taken at the start, and which is then told to stop.
+    pub take_over: Option<i32>,
     /// How a worker shows that it is ready.
     pub readiness: Readiness,
     /// How long a worker may be starting before the reload fails.
@@ -42,6 +48,15 @@ pub struct Config {
     pub log_format: LogFormat,
     /// What becomes of the workers if the supervisor is killed.
     pub orphans: Orphans,
+}
+
+/// Which of the sockets that the program opens itself are held for its next generations.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Adopt {
+    /// Whatever it listens on.
+    Anything,
+    /// These addresses alone, at least one, as [`ListenUri::to_adopt`] reads them.
+    These(Vec<ListenUri>),
 }
 
 /// How a worker shows that it is ready.

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 mod address;
+mod adopt;
 mod error;
 mod options;
 mod parse;
@@ -17,7 +18,7 @@ mod tests;
 
 pub use error::UriError;
 
-/// One `-listen` value, understood.
+/// One `-listen` or `-adopt` value, understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenUri {
     /// The text as typed, without the name: what the log says.
@@ -48,6 +49,15 @@ pub enum Address {
         /// The port; 0 lets the kernel choose.
         port: u16,
     },
+    /// `udp://`, `udp4://`, `udp6://`: only ever adopted, with the fields of `Tcp`.
+    Udp {
+        /// Which address families may be used.
+        family: Family,
+        /// An IP address without brackets; empty for every address.
+        host: String,
+        /// The port, not 0.
+        port: u16,
+    },
     /// `unix:///path`: absolute, at most 107 bytes (`sun_path` of unix(7)), without NUL.
     UnixPath(PathBuf),
     /// `unix://@name`: the bytes after the `@`, 1 to 107 of them.
@@ -56,15 +66,26 @@ pub enum Address {
     Fd(i32),
 }
 
-/// Which address families a `tcp` listener may use.
+/// Which address families a listener may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
-    /// `tcp://`: IPv6 that also takes IPv4 where the host is empty or a wildcard, else what the host is.
+    /// `tcp://`, `udp://`: IPv6 that also takes IPv4 where the host is empty or a wildcard, else what the host is.
     Any,
-    /// `tcp4://`.
+    /// `tcp4://`, `udp4://`.
     V4,
-    /// `tcp6://`: IPv6 alone.
+    /// `tcp6://`, `udp6://`: IPv6 alone.
     V6,
+}
+
+impl ListenUri {
+    /// Reads one `-adopt` value: the address that a program is expected to bind. It has neither name nor options, its
+    /// host is an IP address or empty, its port is not 0, and it may be `udp`.
+    ///
+    /// # Errors
+    /// What is wrong with it, and what to write instead.
+    pub fn to_adopt(value: &str) -> Result<Self, UriError> {
+        adopt::adopt_uri(value)
+    }
 }
 
 impl FromStr for ListenUri {
@@ -72,6 +93,13 @@ impl FromStr for ListenUri {
 
     /// Reads one `-listen` value. What comes back can be opened unless the system says no.
     fn from_str(value: &str) -> Result<Self, UriError> {
-        parse::listen_uri(value)
+        match parse::listen_uri(value)? {
+            Self {
+                address: Address::Udp { .. },
+                text,
+                ..
+            } => Err(UriError::UdpListen { text }),
+            uri => Ok(uri),
+        }
     }
 }

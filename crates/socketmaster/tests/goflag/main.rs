@@ -108,7 +108,7 @@ fn check(cases: &[Case]) {
                 runs += 1;
                 assert_eq!(original(&config, flags), *flags, "{argv:?}");
             }
-            (Err(CliError::NoCommand), Go::Flags(flags)) if flags.command.is_empty() => {}
+            (Err(CliError::NoCommand { .. }), Go::Flags(flags)) if flags.command.is_empty() => {}
             (ours, go) => panic!("{argv:?}: Go says {go:?}, socketmaster {ours:?}"),
         }
     }

@@ -15,6 +15,10 @@ use crate::wire::uri::{Address, Family, ListenUri};
 pub(super) fn open(uri: &ListenUri) -> Result<Listener, Reason> {
     let (socket, path) = match &uri.address {
         Address::Tcp { family, host, port } => (tcp(*family, host, *port, uri.backlog)?, None),
+        // The command line lets udp through for `-adopt` alone.
+        Address::Udp { .. } => {
+            return Err(io::Error::from_raw_os_error(libc::EPROTONOSUPPORT).into());
+        }
         Address::UnixPath(path) => {
             let (socket, identity) = unix_path(uri, path)?;
             (socket, Some(identity))

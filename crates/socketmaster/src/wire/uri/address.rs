@@ -17,13 +17,16 @@ pub(super) fn address(scheme: &'static str, rest: &str) -> Result<Address, UriEr
     match scheme {
         "unix" => unix(rest),
         "fd" => fd(rest),
-        "tcp4" => tcp(scheme, Family::V4, rest),
-        "tcp6" => tcp(scheme, Family::V6, rest),
-        _ => tcp(scheme, Family::Any, rest),
+        scheme => inet(scheme, rest),
     }
 }
 
-fn tcp(scheme: &'static str, family: Family, rest: &str) -> Result<Address, UriError> {
+fn inet(scheme: &'static str, rest: &str) -> Result<Address, UriError> {
+    let family = match scheme.as_bytes().last() {
+        Some(b'4') => Family::V4,
+        Some(b'6') => Family::V6,
+        _ => Family::Any,
+    };
     let authority = without_path(scheme, rest)?;
     let (host, port) = if let Some(inside) = authority.strip_prefix('[') {
         let bad = || UriError::Ipv6 {
@@ -66,6 +69,7 @@ fn tcp(scheme: &'static str, family: Family, rest: &str) -> Result<Address, UriE
     match family {
         Family::V4 if v6 => Err(UriError::Family { scheme, host }),
         Family::V6 if host.parse::<Ipv4Addr>().is_ok() => Err(UriError::Family { scheme, host }),
+        _ if scheme.starts_with("udp") => Ok(Address::Udp { family, host, port }),
         _ => Ok(Address::Tcp { family, host, port }),
     }
 }

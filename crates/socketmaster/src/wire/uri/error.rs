@@ -2,7 +2,7 @@
 
 use super::options::OPTIONS;
 
-/// Why a `-listen` value is refused. The text names the part that is wrong and the way out.
+/// Why a `-listen` or `-adopt` value is refused. The text names the part that is wrong and the way out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the text of each variant says what it is")]
 pub enum UriError {
@@ -20,7 +20,7 @@ pub enum UriError {
 
     #[error("the scheme is missing: write {suggestion}")]
     NoScheme { suggestion: String },
-    #[error("the scheme {scheme:?} is not supported, only tcp, tcp4, tcp6, unix and fd are{}", did_you_mean(*.nearest))]
+    #[error("the scheme {scheme:?} is not supported, only tcp, tcp4, tcp6, unix and fd are, and udp for -adopt{}", did_you_mean(*.nearest))]
     UnknownScheme {
         scheme: String,
         nearest: Option<&'static str>,
@@ -46,7 +46,7 @@ pub enum UriError {
         "{host:?} is no host: write a name or an address, or nothing for every address, as in tcp://:8080"
     )]
     Host { host: String },
-    #[error("{scheme} cannot listen on {host}: write tcp:// instead of {scheme}://")]
+    #[error("{scheme} cannot listen on {host}: write {any}:// instead of {scheme}://", any = scheme.trim_end_matches(['4', '6']))]
     Family { scheme: &'static str, host: String },
     #[error("{scheme} takes no path: leave out {path:?}")]
     PathNotHere { scheme: &'static str, path: String },
@@ -93,6 +93,30 @@ pub enum UriError {
     Mode { value: String },
     #[error("the {option} is not UTF-8")]
     OptionText { option: &'static str },
+
+    #[error(
+        "a udp socket is not opened here, only adopted from the program: write -adopt {text} instead"
+    )]
+    UdpListen { text: String },
+    #[error(
+        "a descriptor is nothing that a program binds: write the address that it opens, as in tcp://:8080"
+    )]
+    AdoptFd,
+    #[error("an address to adopt takes no name: write {suggestion}")]
+    AdoptName { suggestion: String },
+    #[error(
+        "an address to adopt takes no options, those are the program's own: write {suggestion}"
+    )]
+    AdoptOptions { suggestion: String },
+    #[error(
+        "a program binds an IP address and not the name {host:?}: write it like tcp://127.0.0.1:8080, or without a \
+         host for every address"
+    )]
+    AdoptHost { host: String },
+    #[error(
+        "write the port that the program opens, as in {example}; port 0 is another one at each start"
+    )]
+    AdoptPort { example: String },
 }
 
 fn did_you_mean(nearest: Option<&str>) -> String {

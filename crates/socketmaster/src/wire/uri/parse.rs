@@ -1,4 +1,4 @@
-//! From the text of a `-listen` value to a [`ListenUri`]: what stands before the address, and escapes.
+//! From the text of a `-listen` or `-adopt` value to a [`ListenUri`]: what stands before the address, and escapes.
 
 use std::net::Ipv6Addr;
 
@@ -7,7 +7,7 @@ use super::options::Options;
 use super::{Address, ListenUri, UriError};
 use crate::nearest::nearest;
 
-const SCHEMES: [&str; 5] = ["tcp", "tcp4", "tcp6", "unix", "fd"];
+const SCHEMES: [&str; 8] = ["tcp", "tcp4", "tcp6", "udp", "udp4", "udp6", "unix", "fd"];
 
 /// The longest name: systemd's limit for FDNAME (sd_listen_fds_with_names(3)), which may carry it to the program.
 const LONGEST_NAME: usize = 255;

@@ -142,15 +142,19 @@ fn what_is_refused_and_why() {
         ("web=:80", "the scheme is missing: write tcp://:80"),
         (
             "udp://:53",
-            r#"the scheme "udp" is not supported, only tcp, tcp4, tcp6, unix and fd are"#,
+            "a udp socket is not opened here, only adopted from the program: write -adopt udp://:53 instead",
+        ),
+        (
+            "sctp://:53",
+            r#"the scheme "sctp" is not supported, only tcp, tcp4, tcp6, unix and fd are, and udp for -adopt"#,
         ),
         (
             "tpc://:80",
-            r#"the scheme "tpc" is not supported, only tcp, tcp4, tcp6, unix and fd are (did you mean tcp?)"#,
+            r#"the scheme "tpc" is not supported, only tcp, tcp4, tcp6, unix and fd are, and udp for -adopt (did you mean tcp?)"#,
         ),
         (
             "uinx:///x",
-            r#"the scheme "uinx" is not supported, only tcp, tcp4, tcp6, unix and fd are (did you mean unix?)"#,
+            r#"the scheme "uinx" is not supported, only tcp, tcp4, tcp6, unix and fd are, and udp for -adopt (did you mean unix?)"#,
         ),
         (
             "tcp:127.0.0.1:80",
@@ -374,6 +378,74 @@ fn what_is_refused_and_why() {
     }
     let long = format!("{}=fd://3", "n".repeat(256)).parse::<ListenUri>();
     assert_eq!(long, Err(UriError::NameLong { length: 256 }));
+}
+
+#[test]
+fn what_can_be_adopted() {
+    let udp = |family, host: &str, port| Address::Udp {
+        family,
+        host: host.into(),
+        port,
+    };
+    for (text, address) in [
+        ("tcp://:8080", tcp(Family::Any, "", 8080)),
+        ("tcp4://0.0.0.0:80/", tcp(Family::V4, "0.0.0.0", 80)),
+        ("tcp6://[::1]:80", tcp(Family::V6, "::1", 80)),
+        ("udp://:53", udp(Family::Any, "", 53)),
+        ("UDP4://127.0.0.1:53", udp(Family::V4, "127.0.0.1", 53)),
+        ("udp6://[::]:53", udp(Family::V6, "::", 53)),
+        ("unix:///run/a", Address::UnixPath("/run/a".into())),
+        ("unix://@a", Address::UnixAbstract(b"a".to_vec())),
+    ] {
+        let expected = Ok(plain(text, address));
+        assert_eq!(ListenUri::to_adopt(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn what_is_not_adopted_and_why() {
+    for (text, message) in [
+        (
+            "fd://3",
+            "a descriptor is nothing that a program binds: write the address that it opens, as in tcp://:8080",
+        ),
+        (
+            "web=tcp://:80?backlog=5",
+            "an address to adopt takes no name: write tcp://:80",
+        ),
+        (
+            "tcp://:80?backlog=5",
+            "an address to adopt takes no options, those are the program's own: write tcp://:80",
+        ),
+        (
+            "tcp://localhost:80",
+            "a program binds an IP address and not the name \"localhost\": write it like tcp://127.0.0.1:8080, or without a host for every address",
+        ),
+        (
+            "udp6://[fe80::1%eth0]:53",
+            "a program binds an IP address and not the name \"fe80::1%eth0\": write it like tcp://127.0.0.1:8080, or without a host for every address",
+        ),
+        (
+            "tcp4://0.0.0.0:0/",
+            "write the port that the program opens, as in tcp4://0.0.0.0:8080; port 0 is another one at each start",
+        ),
+        (
+            "udp://",
+            "write the port that the program opens, as in udp://:8080; port 0 is another one at each start",
+        ),
+        (
+            "tcp://[::1]",
+            "write the port that the program opens, as in tcp://[::1]:8080; port 0 is another one at each start",
+        ),
+        (
+            "udp4://[::1]:53",
+            "udp4 cannot listen on ::1: write udp:// instead of udp4://",
+        ),
+        (":53", "the scheme is missing: write tcp://:53"),
+    ] {
+        let error = ListenUri::to_adopt(text).unwrap_err();
+        assert_eq!(error.to_string(), message, "{text}");
+    }
 }
 
 /// A spelling that an error suggests must not be refused in its turn.
