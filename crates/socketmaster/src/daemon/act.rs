@@ -31,10 +31,15 @@ impl Daemon {
     fn start(&mut self, id: WorkerId, generation: Generation) {
         self.report_start(generation);
         self.sockets.prepare(self.workers.is_empty());
+        // A program that binds for itself would not know what to do with more.
+        let passed = match self.recipe.config.adopt {
+            None => self.sockets.listeners(),
+            Some(_) => &[],
+        };
         let started = self.recipe.start(
             id,
             generation,
-            self.sockets.listeners(),
+            passed,
             self.rundir.as_ref(),
             &mut self.log,
             &self.inputs,
@@ -53,9 +58,17 @@ impl Daemon {
         let Some(worker) = self.workers.get_mut(&id) else {
             return;
         };
-        worker.read_launch();
+        worker.read_launch(id, &self.inputs);
+        // There may be more to come. Without it the program is seen at the latest when it ends.
+        let _ = worker.listen_to_launcher(id, &self.inputs);
+        if worker.no_new_privileges && !std::mem::replace(&mut self.privileges_said, true) {
+            self.log.say(
+                "Without root the program runs with no_new_privs: what it executes gains no rights, setuid programs \
+                 such as sudo among it",
+            );
+        }
         // Without an error it became the program, unless it was killed before that: then it is at its end.
-        if worker.error.is_none() && worker.child.has_program() {
+        if worker.launch.is_none() && worker.error.is_none() && worker.child.has_program() {
             self.handle(Event::Launched(id));
         }
     }
@@ -110,13 +123,15 @@ impl Daemon {
 
     fn failed(&mut self, id: WorkerId, generation: Generation, reason: Reason) {
         let config = &self.recipe.config;
-        let why = match self.errors.remove(&id) {
+        let not_adopted = (reason == Reason::NotReady).then(|| self.why_not_adopted(id));
+        let why = match self.errors.remove(&id).or(not_adopted.flatten()) {
             Some(error) => error,
             None => words::failure(reason, config.readiness, config.ready_timeout),
         };
         self.log
             .say(format!("Generation {} failed: {why}", generation.0));
         self.report_failed(generation, &why);
+        self.give_up_adopted(id);
         let crashed = matches!(reason, Reason::Ended(Ending::Exit(1..) | Ending::Signal(_)));
         if let Some(hint) = crashed.then(|| self.sockets.nonblocking_hint()).flatten() {
             self.log.say(hint);

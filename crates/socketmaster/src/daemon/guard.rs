@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::Daemon;
 use super::inputs::{Input, Inputs, Task};
-use super::listeners::Listener;
+use super::listeners::{Listener, Place};
 use crate::sys::hangup::HangupWatch;
+use crate::sys::socket::Type;
 use crate::sys::watched::Watched;
 
 /// The listeners and what is known of their state.
@@ -52,6 +53,45 @@ impl Sockets {
 
     pub(super) fn inodes(&self) -> &[u64] {
         &self.inodes
+    }
+
+    /// Holds one more.
+    ///
+    /// # Errors
+    /// It cannot be watched: out of memory.
+    pub(super) fn hold(&mut self, listener: Listener) -> io::Result<()> {
+        if listener
+            .place()
+            .is_none_or(|place| place.kind != Type::Datagram)
+        {
+            self.hangups.add(listener.fd(), listener.inode())?;
+        }
+        self.listeners.push(listener);
+        self.note_inodes();
+        Ok(())
+    }
+
+    /// Holds these no longer.
+    pub(super) fn release(&mut self, which: impl Fn(&Listener) -> bool) -> Vec<Listener> {
+        let released: Vec<_> = self
+            .listeners
+            .extract_if(.., |listener| which(listener))
+            .collect();
+        for listener in &released {
+            let _ = self.hangups.remove(listener.fd());
+        }
+        self.note_inodes();
+        released
+    }
+
+    /// The listener with this inode.
+    pub(super) fn of_inode(&mut self, inode: u64) -> Option<&mut Listener> {
+        self.listeners.iter_mut().find(|l| l.inode() == inode)
+    }
+
+    /// The listener at this place.
+    pub(super) fn at(&self, place: &Place) -> Option<&Listener> {
+        self.listeners.iter().find(|l| l.place() == Some(place))
     }
 
     /// Before a start. With no worker alive the sockets are made blocking, as a first generation finds them; under a
@@ -137,8 +177,8 @@ fn drift(listener: &str, pid: i32, nonblocking: bool) -> String {
 
 fn watch_all(listeners: &[Listener], inputs: &Inputs) -> io::Result<(Arc<HangupWatch>, Task)> {
     let hangups = Arc::new(HangupWatch::new()?);
-    for (index, listener) in listeners.iter().enumerate() {
-        hangups.add(listener.fd(), index)?;
+    for listener in listeners {
+        hangups.add(listener.fd(), listener.inode())?;
     }
     let watched = Watched::for_input(Arc::new(hangups.as_fd().try_clone_to_owned()?))?;
     let task = Task::spawn(watch(watched, Arc::clone(&hangups), inputs.clone()));
@@ -160,10 +200,11 @@ async fn watch(watched: Watched, hangups: Arc<HangupWatch>, inputs: Inputs) {
 impl Daemon {
     /// A worker has shut these listeners down, for everybody. TCP sockets listen again at a word; a unix socket is
     /// dead for good and is replaced, with the workers that hold it.
-    pub(super) fn revive(&mut self, which: &[usize]) {
+    pub(super) fn revive(&mut self, which: &[u64]) {
         let mut replaced = false;
-        for &index in which {
-            let Some(listener) = self.sockets.listeners.get_mut(index) else {
+        for inode in which {
+            let held = self.sockets.listeners.iter_mut();
+            let Some(listener) = held.into_iter().find(|l| l.inode() == *inode) else {
                 continue;
             };
             let name = listener.uri().text.clone();
@@ -176,7 +217,7 @@ impl Daemon {
             let _ = self.sockets.hangups.remove(listener.fd());
             match listener.reopen() {
                 Ok(()) => {
-                    let _ = self.sockets.hangups.add(listener.fd(), index);
+                    let _ = self.sockets.hangups.add(listener.fd(), listener.inode());
                     self.log.say(format!(
                         "A worker had shut {name} down for good; there is a new socket, and a reload gives it to a \
                          new generation"

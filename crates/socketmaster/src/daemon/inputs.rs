@@ -4,6 +4,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
 
 use crate::core::WorkerId;
+use crate::sys::seccomp::Call;
 
 /// Something has happened.
 #[derive(Debug)]
@@ -22,8 +23,12 @@ pub enum Input {
     LogRestart,
     /// The new program has not answered in time.
     PreflightLate,
-    /// These listeners no longer listen.
-    ListenersDown(Vec<usize>),
+    /// These listeners, by their inodes, no longer listen.
+    ListenersDown(Vec<u64>),
+    /// A process of the worker waits for the answer to a system call.
+    Call(WorkerId, Call),
+    /// The last process of the worker has gone.
+    Deserted(WorkerId),
 }
 
 /// Where the tasks put what they see.

@@ -4,6 +4,7 @@
 //! [`Input`], becomes an [`Event`] for the core, and each [`Action`](crate::core::Action) of the core becomes a
 //! system call here and nowhere else. A call that fails comes back as an event, never as an early return.
 
+pub mod adopt;
 pub mod command;
 pub mod inputs;
 pub mod listeners;
@@ -65,6 +66,8 @@ struct Daemon {
     /// When to look at the starting workers again.
     next_look: Time,
     blind_said: bool,
+    /// Whether the log has been told that setuid programs lose their effect.
+    privileges_said: bool,
     inputs: Inputs,
     queue: UnboundedReceiver<Input>,
     /// What the core has yet to be told.
@@ -121,6 +124,8 @@ impl Daemon {
             Input::LogRestart => self.log.restart(),
             Input::PreflightLate => self.preflight.iter().for_each(Preflight::kill),
             Input::ListenersDown(which) => self.revive(&which),
+            Input::Call(id, call) => self.answer(id, call),
+            Input::Deserted(_) => {}
         }
     }
 
@@ -128,7 +133,9 @@ impl Daemon {
         // With `-start` time alone decides, as in the original.
         if matches!(self.recipe.config.readiness, Readiness::Auto { .. }) {
             self.reap();
-            self.handle(Event::Ready(id));
+            if !self.ready_too_early(id) {
+                self.handle(Event::Ready(id));
+            }
         }
     }
 
@@ -145,8 +152,18 @@ impl Daemon {
                     pid => format!("Stopping: SIG{name} from pid {pid}"),
                 });
                 self.report_stop();
-                self.handle(Event::Stop(stop));
+                self.handle(Event::Stop(self.stop_signal_for(stop)));
             }
+        }
+    }
+
+    /// A program that knows nothing of us is stopped in its own way: TERM makes nginx, for one, drop its requests.
+    fn stop_signal_for(&self, signal: i32) -> i32 {
+        let config = &self.recipe.config;
+        if signal == libc::SIGTERM && config.adopt.is_some() {
+            config.stop_signal
+        } else {
+            signal
         }
     }
 
@@ -208,7 +225,7 @@ impl Daemon {
         };
         let _ = worker.child.signal_group(signal);
         process::reap(pid);
-        worker.read_launch();
+        worker.read_launch(id, &self.inputs);
         let ending = match (end, worker.error) {
             (_, Some(error)) => {
                 self.errors.insert(id, error.to_string());

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::Daemon;
+use super::adopt::Calls;
 use super::guard::Sockets;
 use super::inputs::Inputs;
 use super::listeners::Listener;
@@ -28,8 +29,14 @@ pub(super) fn resume(
     let mut log = Log::resume(state.log, log_options(&config), inputs.clone())?;
     log.say(concat!("Upgraded to version ", env!("CARGO_PKG_VERSION")));
     let mut listeners = Vec::new();
-    for (uri, held) in config.listeners.iter().zip(&state.listeners) {
-        listeners.push(Listener::from_held(uri, held, fds::take_over(held.fd)?)?);
+    let mut configured = config.listeners.iter();
+    for held in &state.listeners {
+        let fd = fds::take_over(held.fd)?;
+        if let Some(adopted) = &held.adopted {
+            listeners.push(Listener::from_held_adopted(held, adopted, fd)?);
+        } else if let Some(uri) = configured.next() {
+            listeners.push(Listener::from_held(uri, held, fd)?);
+        }
     }
     let rundir = match state.rundir {
         Some((path, lock)) => Some(RunDir::resume(path, fds::take_over(lock)?)),
@@ -52,6 +59,7 @@ pub(super) fn resume(
     daemon.requests = state.requests;
     daemon.inherited = state.inherited;
     daemon.blind_said = state.blind_said;
+    daemon.privileges_said = true;
     let mut missing = Vec::new();
     for held in state.workers {
         let (id, pid) = (held.id, held.pid);
@@ -86,6 +94,11 @@ impl Daemon {
             notify,
             launch,
             error: held.error,
+            calls: match held.calls {
+                Some(calls) => Some(Calls::from_held(calls, held.id, &self.inputs)?),
+                None => None,
+            },
+            no_new_privileges: false,
             sight: Watching {
                 waiting: held.waiting,
                 blind: held.blind,

@@ -152,6 +152,7 @@ impl Prepared {
             requests: 0,
             next_look: now(),
             blind_said: false,
+            privileges_said: false,
             inputs,
             queue,
             events: VecDeque::new(),

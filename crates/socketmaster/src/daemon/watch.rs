@@ -29,10 +29,11 @@ impl Daemon {
 
     pub(super) fn look(&mut self) {
         for id in self.visible().collect::<Vec<_>>() {
+            let adopted = self.look_at_adopted(id);
             let Some(worker) = self.workers.get_mut(&id) else {
                 continue;
             };
-            let sight = worker.sight.watcher.look(self.sockets.inodes());
+            let sight = adopted.unwrap_or_else(|| worker.sight.watcher.look(self.sockets.inodes()));
             let waiting = matches!(sight, Sight::Waiting(_));
             let changed = std::mem::replace(&mut worker.sight.waiting, waiting) != waiting;
             let blind = matches!(sight, Sight::Blind(_));

@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
 use std::sync::Arc;
 
+use super::adopt::Calls;
 use super::command::{self, LookupError};
 use super::inputs::{Input, Inputs, Task};
 use super::listeners::Listener;
 use super::log::Log;
 use super::notify::NotifySocket;
 use super::rundir::RunDir;
-use crate::config::{Config, Orphans};
+use crate::config::{Adopt, Config, Orphans};
 use crate::core::{Generation, Time, WorkerId};
 use crate::launcher;
 use crate::sys::process::Child;
@@ -23,8 +24,9 @@ use crate::sys::waiting::Watcher;
 use crate::sys::watched::Watched;
 use crate::sys::{clock, scm};
 use crate::wire::environment;
-use crate::wire::launch::{LaunchError, Setup, UserIds};
+use crate::wire::launch::{Adopting, LaunchError, Setup, Trap, UserIds};
 use crate::wire::notify::Notice;
+use crate::wire::uri::{Address, ListenUri};
 
 /// What every start needs and no reload changes.
 #[derive(Debug)]
@@ -54,6 +56,10 @@ pub struct Worker {
     pub launch: Option<Arc<OwnedFd>>,
     /// Why the program could not be executed.
     pub error: Option<LaunchError>,
+    /// Its calls, if they are ours to answer.
+    pub calls: Option<Calls>,
+    /// Whether it runs without the power to gain privileges, because we have none.
+    pub no_new_privileges: bool,
     /// What has been seen of it while it is starting.
     pub sight: Watching,
     /// What listens to it.
@@ -161,6 +167,8 @@ impl Recipe {
             notify,
             launch: Some(Arc::clone(&ours)),
             error: None,
+            calls: None,
+            no_new_privileges: false,
             sight,
             tasks: Vec::new(),
         };
@@ -193,6 +201,7 @@ impl Recipe {
             user,
             descriptors: self.descriptors,
             death,
+            adopt: self.config.adopt.as_ref().map(trap),
         };
         // Plain fields cannot fail to be written; an empty text would be refused by the launcher.
         serde_json::to_string(&setup).unwrap_or_default()
@@ -228,19 +237,34 @@ impl Recipe {
 }
 
 impl Worker {
-    /// Reads what the launcher has said: its error, or its end without one, which is the program's beginning. To be
-    /// called when there is something to read, and when the process has ended, because either may be seen first.
-    pub fn read_launch(&mut self) {
-        let Some(socket) = self.launch.take() else {
-            return;
-        };
+    /// Reads what the launcher has said: where the program's calls are to be answered, an error, or its end without
+    /// one, which is the program's beginning. To be called when there is something to read, and when the process has
+    /// ended, because either may be seen first.
+    pub fn read_launch(&mut self, id: WorkerId, inputs: &Inputs) {
         let mut buffer = vec![0; 16 * 1024];
-        if let Ok((length, _)) = scm::receive(socket.as_fd(), &mut buffer) {
-            self.error = serde_json::from_slice(&buffer[..length]).ok();
+        while let Some(socket) = &self.launch {
+            match scm::receive(socket.as_fd(), &mut buffer) {
+                Ok((length, mut fds)) if length > 0 => {
+                    let said = &buffer[..length];
+                    match (fds.pop(), serde_json::from_slice::<Adopting>(said)) {
+                        (Some(notify), Ok(adopting)) => {
+                            self.no_new_privileges = adopting.no_new_privileges;
+                            self.calls = Calls::listen(notify, id, inputs).ok();
+                        }
+                        _ => self.error = serde_json::from_slice(said).ok(),
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Ok(_) | Err(_) => self.launch = None,
+            }
         }
     }
 
-    fn listen(&mut self, id: WorkerId, uid: Option<u32>, inputs: &Inputs) -> io::Result<()> {
+    /// Reports once when the launcher says something, or has become the program.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn listen_to_launcher(&mut self, id: WorkerId, inputs: &Inputs) -> io::Result<()> {
         if let Some(socket) = &self.launch {
             let socket = Watched::for_input(Arc::clone(socket))?;
             let inputs = inputs.clone();
@@ -250,6 +274,11 @@ impl Worker {
                 }
             }));
         }
+        Ok(())
+    }
+
+    fn listen(&mut self, id: WorkerId, uid: Option<u32>, inputs: &Inputs) -> io::Result<()> {
+        self.listen_to_launcher(id, inputs)?;
         if let Some(notify) = &self.notify {
             let inputs = inputs.clone();
             // Once is enough: a program that repeats it without end must not fill the queue. It is read on, because
@@ -264,6 +293,16 @@ impl Worker {
             self.tasks.push(Task::spawn(listening));
         }
         Ok(())
+    }
+}
+
+/// Where all that can be adopted has a port, no file has to be guarded.
+fn trap(adopt: &Adopt) -> Trap {
+    let has_port =
+        |uri: &ListenUri| matches!(uri.address, Address::Tcp { .. } | Address::Udp { .. });
+    match adopt {
+        Adopt::These(uris) if uris.iter().all(has_port) => Trap::Sockets,
+        Adopt::These(_) | Adopt::Anything => Trap::SocketsAndFiles,
     }
 }
 

@@ -13,8 +13,9 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
+use crate::sys::seccomp::{self, Names};
 use crate::sys::{fds, process, scm, signals, user};
-use crate::wire::launch::{LaunchError, Setup, Step, UserIds};
+use crate::wire::launch::{Adopting, LaunchError, Setup, Step, Trap, UserIds};
 
 /// `argv[0]` that makes this executable a launcher.
 pub const NAME: &str = "socketmaster-launch";
@@ -62,6 +63,10 @@ fn become_program(
     if let Some(soft) = setup.descriptors {
         process::set_descriptor_limit(soft).map_err(at(Step::Limits))?;
     }
+    if let Some(trap) = setup.adopt {
+        // Before the change of user, after which it would cost the program all setuid programs.
+        adopt(trap, socket)?;
+    }
     if let Some(ids) = &setup.user {
         become_user(ids).map_err(at(Step::User))?;
     }
@@ -85,6 +90,43 @@ fn at(step: Step) -> impl Fn(io::Error) -> LaunchError {
         step,
         error: error.to_string(),
     }
+}
+
+/// Has the supervisor answer the program's binds from here on.
+fn adopt(trap: Trap, socket: &OwnedFd) -> Result<(), LaunchError> {
+    let names = match trap {
+        Trap::Sockets => Names::Untouched,
+        Trap::SocketsAndFiles => Names::Removed,
+    };
+    let filter = seccomp::install(names).map_err(|error| LaunchError {
+        step: Step::Adopt,
+        error: refused(&error),
+    })?;
+    let message = Adopting {
+        no_new_privileges: filter.no_new_privileges,
+    };
+    serde_json::to_vec(&message)
+        .map_err(io::Error::from)
+        .and_then(|message| scm::send(socket.as_fd(), &message, &[filter.notify.as_fd()]))
+        .map_err(at(Step::Adopt))
+}
+
+/// What the system's answer to seccomp means.
+fn refused(error: &io::Error) -> String {
+    let hint = match error.raw_os_error() {
+        Some(EBUSY) => {
+            "another program answers the system calls of this one already (a socketmaster around it, or a container \
+             runtime), and the kernel allows only one"
+        }
+        Some(EPERM | EACCES | ENOSYS | EINVAL) => {
+            "this kernel, or the profile of this container, does not allow seccomp's user notification"
+        }
+        _ => return error.to_string(),
+    };
+    format!(
+        "{error}: {hint}. A program that takes its socket from descriptor 3 needs none of it: socketmaster -listen URI \
+         -command PROGRAM"
+    )
 }
 
 /// Receives the listeners and the standard input, and puts them where the program expects them.
@@ -132,4 +174,9 @@ fn explain(program: &OsStr, error: &io::Error) -> String {
 }
 
 /// errno(3), the same on x86-64 and aarch64.
+const EPERM: i32 = 1;
 const ENOEXEC: i32 = 8;
+const EACCES: i32 = 13;
+const EBUSY: i32 = 16;
+const EINVAL: i32 = 22;
+const ENOSYS: i32 = 38;

@@ -30,12 +30,12 @@ impl HangupWatch {
         })
     }
 
-    /// Watches `fd`, to be reported as `index`.
+    /// Watches `fd`, to be reported as `key`.
     ///
     /// # Errors
     /// What epoll_ctl(2) says.
-    pub fn add(&self, fd: BorrowedFd<'_>, index: usize) -> io::Result<()> {
-        let data = epoll::EventData::new_u64(index as u64);
+    pub fn add(&self, fd: BorrowedFd<'_>, key: u64) -> io::Result<()> {
+        let data = epoll::EventData::new_u64(key);
         // EPOLLHUP and EPOLLERR are always on. EPOLLRDHUP is what a unix socket reports when only its reading half
         // was shut down, which is enough to refuse every connection.
         Ok(epoll::add(
@@ -59,7 +59,7 @@ impl HangupWatch {
     ///
     /// # Errors
     /// What epoll_wait(2) says.
-    pub fn take(&self) -> io::Result<Vec<usize>> {
+    pub fn take(&self) -> io::Result<Vec<u64>> {
         let now = Timespec {
             tv_sec: 0,
             tv_nsec: 0,
@@ -71,7 +71,7 @@ impl HangupWatch {
                 Err(rustix::io::Errno::INTR) => continue,
                 result => result?,
             };
-            taken.extend(events.iter().map(|event| event.data.u64() as usize));
+            taken.extend(events.iter().map(|event| event.data.u64()));
             if !rest.is_empty() {
                 return Ok(taken);
             }
@@ -162,8 +162,8 @@ mod tests {
     fn all_of_many_are_taken() {
         let watch = HangupWatch::new().unwrap();
         let sockets: Vec<_> = (0..150).map(|_| tcp().0).collect();
-        for (index, socket) in sockets.iter().enumerate() {
-            watch.add(socket.as_fd(), index).unwrap();
+        for (key, socket) in (0..).zip(&sockets) {
+            watch.add(socket.as_fd(), key).unwrap();
         }
         sockets
             .iter()

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{FileType, OFlags};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
+use serde::{Deserialize, Serialize};
 
 /// A TCP socket bound to `address`, not yet listening. With `v6only` an IPv6 socket takes no IPv4 connections; the
 /// option is always set, so the sysctl `net.ipv6.bindv6only` changes nothing. `SO_REUSEADDR` is on: connections in
@@ -130,13 +131,14 @@ pub fn is_nonblocking(fd: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(rustix::fs::fcntl_getfl(fd)?.contains(OFlags::NONBLOCK))
 }
 
-/// Clears `O_NONBLOCK` on the description, for every process that shares it.
+/// Sets or clears `O_NONBLOCK` on the description, for every process that shares it.
 ///
 /// # Errors
 /// What fcntl(2) says.
-pub fn set_blocking(fd: BorrowedFd<'_>) -> io::Result<()> {
-    let flags = rustix::fs::fcntl_getfl(fd)?;
-    Ok(rustix::fs::fcntl_setfl(fd, flags - OFlags::NONBLOCK)?)
+pub fn set_nonblocking(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
+    let mut flags = rustix::fs::fcntl_getfl(fd)?;
+    flags.set(OFlags::NONBLOCK, on);
+    Ok(rustix::fs::fcntl_setfl(fd, flags)?)
 }
 
 /// The inode of the socket, as /proc shows it in `socket:[N]` and in its tables.
@@ -163,6 +165,46 @@ pub enum Local {
     Abstract(Vec<u8>),
     /// Nowhere, or in an address family that this module doesn't know.
     Other,
+}
+
+/// What a socket carries (`SO_TYPE`, socket(7)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Type {
+    /// A stream of bytes.
+    Stream,
+    /// Datagrams, without connections.
+    Datagram,
+    /// Connections that keep the bounds of messages.
+    Packets,
+}
+
+/// Asks what a socket carries.
+///
+/// # Errors
+/// `ENOTSOCK` if it is none, `Unsupported` for other types.
+pub fn socket_type(socket: BorrowedFd<'_>) -> io::Result<Type> {
+    match sockopt::socket_type(socket)? {
+        SocketType::STREAM => Ok(Type::Stream),
+        SocketType::DGRAM => Ok(Type::Datagram),
+        SocketType::SEQPACKET => Ok(Type::Packets),
+        _ => Err(io::ErrorKind::Unsupported.into()),
+    }
+}
+
+/// Whether several sockets of one user may be bound to one port at once (`SO_REUSEPORT`, socket(7)).
+///
+/// # Errors
+/// What getsockopt(2) says; unix sockets have no such option.
+pub fn is_port_shared(socket: BorrowedFd<'_>) -> io::Result<bool> {
+    Ok(sockopt::socket_reuseport(socket)?)
+}
+
+/// Whether an IPv6 socket refuses IPv4 (`IPV6_V6ONLY`, ipv6(7)).
+///
+/// # Errors
+/// What getsockopt(2) says; others have no such option.
+pub fn is_v6only(socket: BorrowedFd<'_>) -> io::Result<bool> {
+    Ok(sockopt::ipv6_v6only(socket)?)
 }
 
 /// Asks where a socket is bound (getsockname(2)).

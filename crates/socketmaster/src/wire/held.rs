@@ -1,5 +1,7 @@
 //! What a supervisor must tell its successor about a listener, beside the descriptor itself.
 
+use std::ffi::OsString;
+
 use serde::{Deserialize, Serialize};
 
 /// One listener on its way through an upgrade.
@@ -11,6 +13,20 @@ pub struct HeldListener {
     pub uri: String,
     /// The socket file that we made and may remove; `None` for everything but unix paths of our own.
     pub path: Option<PathIdentity>,
+    /// What only an adopted one has; `None` for one that is configured.
+    #[serde(default)]
+    pub adopted: Option<HeldAdopted>,
+}
+
+/// What no configuration tells of a listener.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldAdopted {
+    /// The worker whose socket it was.
+    pub worker: u64,
+    /// The length of its queue.
+    pub backlog: i32,
+    /// The path of a unix socket: bytes, because it may not be UTF-8.
+    pub file: Option<OsString>,
 }
 
 /// Which file stands at a path: a path alone may mean another file by now.
@@ -36,6 +52,11 @@ mod tests {
             path: Some(PathIdentity {
                 device: u64::MAX,
                 inode: 3,
+            }),
+            adopted: Some(HeldAdopted {
+                worker: 4,
+                backlog: 511,
+                file: Some("/run/app.sock".into()),
             }),
         };
         let text = serde_json::to_string(&held).unwrap();

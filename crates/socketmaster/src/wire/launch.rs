@@ -16,6 +16,26 @@ pub struct Setup {
     pub descriptors: Option<u64>,
     /// The signal to get when the supervisor ends, and the supervisor's pid.
     pub death: Option<(i32, i32)>,
+    /// Whether the supervisor answers the program's binds.
+    #[serde(default)]
+    pub adopt: Option<Trap>,
+}
+
+/// Which system calls of the program the supervisor answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Trap {
+    /// Those that make listeners.
+    Sockets,
+    /// Those that remove the files of unix sockets too.
+    SocketsAndFiles,
+}
+
+/// What the launcher says, beside an error: where the program's calls are to be answered is the one descriptor of the
+/// message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Adopting {
+    /// Whether the program and all that it executes cannot gain privileges.
+    pub no_new_privileges: bool,
 }
 
 /// A login, resolved.
@@ -48,6 +68,9 @@ pub enum Step {
     /// Go back to the limits that the supervisor was given.
     #[error("cannot restore the limit of open files")]
     Limits,
+    /// Have the supervisor answer the program's binds.
+    #[error("cannot adopt the program's sockets")]
+    Adopt,
     /// Become the user.
     #[error("cannot change to the user")]
     User,

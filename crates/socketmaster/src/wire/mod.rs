@@ -6,5 +6,6 @@ pub mod held;
 pub mod launch;
 pub mod line;
 pub mod notify;
+pub mod sockaddr;
 pub mod split;
 pub mod uri;

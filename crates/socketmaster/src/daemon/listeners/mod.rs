@@ -9,8 +9,10 @@
 //! | `shutdown(fd)` | clients are refused | a [`HangupWatch`](crate::sys::hangup::HangupWatch) tells, then [`Listener::restore_backlog`] revives TCP; a unix path takes [`Listener::reopen`] and new workers |
 //! | `fcntl(fd, F_SETFL, …)` | blocking or not | [`Listener::is_nonblocking`] before each start |
 
+mod adopted;
 mod error;
 mod open;
+mod place;
 #[cfg(test)]
 mod tests;
 
@@ -19,8 +21,10 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 pub use error::{OpenError, Reason};
+pub use place::{Place, Spot};
 
-use crate::sys::socket::{self, Local};
+use crate::core::WorkerId;
+use crate::sys::socket::{self, Local, Type};
 use crate::sys::{fds, socket_path};
 use crate::wire::held::{HeldListener, PathIdentity};
 use crate::wire::uri::{Address, ListenUri};
@@ -32,7 +36,9 @@ pub struct Listener {
     socket: OwnedFd,
     inode: u64,
     local: Local,
+    place: Option<Place>,
     path: Option<PathIdentity>,
+    adopted: Option<WorkerId>,
 }
 
 /// Opens all listeners or none: after an error nothing is left open, and no socket file is left behind.
@@ -64,8 +70,11 @@ impl Listener {
             uri: uri.clone(),
             inode: socket::inode(socket.as_fd())?,
             local: socket::local(socket.as_fd())?,
+            // What cannot be named is never what a program binds.
+            place: Place::of(socket.as_fd()).unwrap_or_default(),
             socket,
             path,
+            adopted: None,
         })
     }
 
@@ -89,21 +98,22 @@ impl Listener {
         self.uri.name.clone().unwrap_or_default()
     }
 
+    /// Where it is bound; `None` if only its maker knows.
+    pub fn place(&self) -> Option<&Place> {
+        self.place.as_ref()
+    }
+
+    /// The worker whose socket this was before it was adopted; `None` for one that we opened.
+    pub fn adopted(&self) -> Option<WorkerId> {
+        self.adopted
+    }
+
     /// What it really listens on, as a listen URI: the real port where 0 was asked for, the address of an `fd://`.
     pub fn actual(&self) -> String {
-        match &self.local {
-            Local::Tcp { address, v6only } => {
-                // A wildcard without a family would be dual-stack.
-                let scheme = match (address.ip().is_unspecified(), address.is_ipv4(), v6only) {
-                    (true, true, _) => "tcp4",
-                    (true, false, true) => "tcp6",
-                    _ => "tcp",
-                };
-                format!("{scheme}://{address}")
-            }
-            Local::Path(path) => format!("unix://{}", path.display()),
-            Local::Abstract(name) => format!("unix://@{}", String::from_utf8_lossy(name)),
-            Local::Other => self.uri.text.clone(),
+        match (&self.place, &self.local) {
+            (Some(place), Local::Path(path)) => place.uri(Some(path)),
+            (Some(place), _) => place.uri(None),
+            (None, _) => self.uri.text.clone(),
         }
     }
 
@@ -114,6 +124,13 @@ impl Listener {
     /// `ESHUTDOWN` for a unix socket that a worker shut down: only [`Listener::reopen`] helps. `EADDRINUSE` if
     /// another program took the port in the meantime. Else what listen(2) says.
     pub fn restore_backlog(&self) -> io::Result<()> {
+        if self
+            .place
+            .as_ref()
+            .is_some_and(|place| place.kind == Type::Datagram)
+        {
+            return Ok(());
+        }
         let local = match self.local {
             Local::Tcp { address, .. } => Some(address),
             _ => None,
@@ -154,7 +171,27 @@ impl Listener {
     /// # Errors
     /// What fcntl(2) says.
     pub fn set_blocking(&self) -> io::Result<()> {
-        socket::set_blocking(self.fd())
+        socket::set_nonblocking(self.fd(), false)
+    }
+
+    /// Makes the socket non-blocking for all its holders, as a program wants it that binds its place.
+    ///
+    /// # Errors
+    /// What fcntl(2) says.
+    pub fn set_nonblocking(&self) -> io::Result<()> {
+        socket::set_nonblocking(self.fd(), true)
+    }
+
+    /// Takes care that the queue holds as many connections as a program asks for; never fewer than before.
+    ///
+    /// # Errors
+    /// As [`Listener::restore_backlog`].
+    pub fn widen_backlog(&mut self, backlog: i32) -> io::Result<()> {
+        if backlog > self.uri.backlog {
+            self.uri.backlog = backlog;
+            self.restore_backlog()?;
+        }
+        Ok(())
     }
 
     /// Whether clients still find it: always, but for a unix socket whose file was removed or replaced.
@@ -184,6 +221,7 @@ impl Listener {
             fd: self.socket.as_raw_fd(),
             uri: self.uri.text.clone(),
             path: self.path,
+            adopted: self.held_adopted(),
         }
     }
 

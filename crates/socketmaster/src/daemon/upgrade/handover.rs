@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::UpgradeError;
 use crate::core::{Generation, State, Time, WorkerId};
+use crate::daemon::adopt::HeldCalls;
 use crate::daemon::log::HeldLog;
 use crate::sys::user::Account;
 use crate::sys::{fds, handover};
@@ -81,6 +82,9 @@ pub struct HeldWorker {
     /// Whether nothing could be seen of it.
     #[serde(default)]
     pub blind: bool,
+    /// Its calls, if they are ours to answer.
+    #[serde(default)]
+    pub calls: Option<HeldCalls>,
 }
 
 impl Handover {

@@ -12,6 +12,7 @@ use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
 use super::Daemon;
+use super::adopt::{Calls, HeldCalls};
 use super::inputs::Input;
 use super::listeners::Listener;
 use crate::sys::fds;
@@ -114,6 +115,7 @@ impl Daemon {
             error: worker.error.clone(),
             waiting: worker.sight.waiting,
             blind: worker.sight.blind,
+            calls: worker.calls.as_ref().map(Calls::to_held),
         });
         let workers: Vec<_> = workers.collect();
         open.extend(workers.iter().filter_map(|w| w.launch));
@@ -121,6 +123,11 @@ impl Daemon {
             workers
                 .iter()
                 .filter_map(|w| w.notify.as_ref().map(|(_, fd)| *fd)),
+        );
+        open.extend(
+            workers
+                .iter()
+                .filter_map(|w| w.calls.as_ref().map(HeldCalls::fd)),
         );
         let state = Handover {
             version: handover::VERSION,

@@ -116,7 +116,8 @@ fn answer_word() -> String {
 pub fn preflight(config: &Config) -> Result<(), String> {
     let bytes = handover::unseal(io::stdin()).map_err(|error| error.to_string())?;
     let state = Handover::read(&bytes).map_err(|error| error.to_string())?;
-    if config.listeners.len() != state.listeners.len() {
+    let configured = state.listeners.iter().filter(|l| l.adopted.is_none());
+    if config.listeners.len() != configured.count() {
         return Err("the listeners of the flags are not the ones that are held".into());
     }
     if let Some(login) = &config.user {

@@ -108,6 +108,23 @@ pub fn look(root_pid: i32, inodes: &[u64]) -> Sight {
     look_in(Path::new("/proc"), root_pid, inodes).1
 }
 
+/// Whether `root_pid` or one of its descendants holds the socket of this inode, as far as we may look.
+#[must_use]
+pub fn is_held(root_pid: i32, inode: u64) -> bool {
+    let proc = Path::new("/proc");
+    let mut tree = vec![root_pid];
+    while let Some(pid) = tree.pop() {
+        let Ok(process) = Process::open(proc, pid) else {
+            continue;
+        };
+        if Holdings::of(&process, &[inode]).is_ok_and(|held| !held.sockets.is_empty()) {
+            return true;
+        }
+        process.children(&mut tree);
+    }
+    false
+}
+
 /// Whether it runs and holds one of the sockets.
 fn holds(pid: i32, inodes: &[u64]) -> bool {
     Process::open(Path::new("/proc"), pid).is_ok_and(|process| {

@@ -1,0 +1,34 @@
+//! Which of a program's sockets the operator wants adopted.
+
+use std::net::IpAddr;
+use std::path::Path;
+
+use crate::daemon::listeners::{Place, Spot};
+use crate::sys::socket::Type;
+use crate::wire::uri::{Address, Family, ListenUri};
+
+/// Whether the URI means this place. An empty host means every address.
+pub(super) fn admits(uri: &ListenUri, place: &Place, file: Option<&Path>) -> bool {
+    match (&uri.address, place.kind, &place.spot) {
+        (Address::Tcp { family, host, port }, Type::Stream, Spot::Inet { address, .. })
+        | (Address::Udp { family, host, port }, Type::Datagram, Spot::Inet { address, .. }) => {
+            *port == address.port() && admits_host(*family, host, address.ip())
+        }
+        (Address::UnixPath(path), Type::Stream | Type::Packets, Spot::Entry(_)) => {
+            file == Some(path)
+        }
+        (Address::UnixAbstract(name), Type::Stream | Type::Packets, Spot::Abstract(bound)) => {
+            name == bound
+        }
+        _ => false,
+    }
+}
+
+fn admits_host(family: Family, host: &str, ip: IpAddr) -> bool {
+    let of_family = match family {
+        Family::Any => true,
+        Family::V4 => ip.is_ipv4(),
+        Family::V6 => ip.is_ipv6(),
+    };
+    of_family && (host.is_empty() || host.parse() == Ok(ip))
+}

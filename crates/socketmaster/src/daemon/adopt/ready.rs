@@ -1,0 +1,133 @@
+//! Ready, for a program that opens its own sockets: it has bound all that the one before it had, and waits there.
+
+use std::time::Duration;
+
+use crate::core::{Event, Generation, WorkerId};
+use crate::daemon::listeners::Listener;
+use crate::daemon::worker::Worker;
+use crate::daemon::{Daemon, now, words};
+use crate::sys::waiting::Sight;
+
+/// How long after a program's start the log mentions a listener that it has not bound, if it has bound others.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+impl Daemon {
+    /// The listeners that the worker has not bound yet, as listen URIs.
+    pub(in crate::daemon) fn missing(&self, worker: &Worker) -> Vec<String> {
+        let Some(calls) = &worker.calls else {
+            return Vec::new();
+        };
+        let listeners = self.sockets.listeners().iter();
+        listeners
+            .filter(|listener| !calls.seen.bound.contains(&listener.inode()))
+            .map(Listener::actual)
+            .collect()
+    }
+
+    /// What a look at a worker whose calls we answer shows.
+    pub(in crate::daemon) fn look_at_adopted(&mut self, id: WorkerId) -> Option<Sight> {
+        let missing = self.missing(self.workers.get(&id)?);
+        let worker = self.workers.get_mut(&id)?;
+        let calls = worker.calls.as_mut()?;
+        let (since, generation) = (worker.since, worker.generation);
+        if calls.seen.bound.is_empty() {
+            return Some(Sight::NotYet);
+        }
+        if !missing.is_empty() {
+            if now() - since >= PATIENCE {
+                let text = not_bound(generation, &missing);
+                if calls.is_news(&text) {
+                    self.log.say(text);
+                }
+            }
+            return Some(Sight::NotYet);
+        }
+        let mut inodes: Vec<u64> = calls
+            .seen
+            .bound
+            .difference(&calls.seen.listened)
+            .copied()
+            .collect();
+        if inodes.is_empty() {
+            return Some(Sight::Waiting(crate::sys::waiting::How::Accept));
+        }
+        // It found them listening already and left it at that: haproxy and gunicorn look (`SO_ACCEPTCONN`).
+        inodes.sort_unstable();
+        Some(worker.sight.watcher.look(&inodes))
+    }
+
+    /// The worker has bound one more listener.
+    pub(super) fn claimed(&mut self, id: WorkerId) {
+        let Some(worker) = self.workers.get(&id) else {
+            return;
+        };
+        let said = worker
+            .calls
+            .as_ref()
+            .is_some_and(|calls| calls.seen.says_ready);
+        if said && self.missing(worker).is_empty() {
+            self.reap();
+            self.handle(Event::Ready(id));
+        }
+    }
+
+    /// Whether a `READY=1` of the worker must wait for a listener; it is taken note of.
+    pub(in crate::daemon) fn ready_too_early(&mut self, id: WorkerId) -> bool {
+        let Some(worker) = self.workers.get(&id) else {
+            return false;
+        };
+        let (missing, generation) = (self.missing(worker), worker.generation);
+        if missing.is_empty() {
+            return false;
+        }
+        if let Some(calls) = self.workers.get_mut(&id).and_then(|w| w.calls.as_mut()) {
+            calls.seen.says_ready = true;
+        }
+        self.log.say(not_bound(generation, &missing));
+        true
+    }
+
+    /// Why a worker whose calls we answer was not ready in time; `None` if it is none of those.
+    pub(in crate::daemon) fn why_not_adopted(&self, id: WorkerId) -> Option<String> {
+        let worker = self.workers.get(&id)?;
+        let calls = worker.calls.as_ref()?;
+        let within = words::span(self.recipe.config.ready_timeout);
+        let missing = self.missing(worker);
+        let ring = if calls.seen.uses_ring {
+            "; it uses io_uring, and binds made that way cannot be seen"
+        } else {
+            ""
+        };
+        Some(match (calls.seen.bound.is_empty(), missing.is_empty()) {
+            (_, false) => format!(
+                "it was not ready within {within}: it has not bound {}, which clients of the serving generation use \
+                 (stop and start the service to give that up){ring}",
+                missing.join(", ")
+            ),
+            (true, true) => format!("it was not ready within {within}: it has bound nothing{ring}"),
+            (false, true) => {
+                format!(
+                    "it was not ready within {within}: it neither listens nor waits on what it has bound"
+                )
+            }
+        })
+    }
+
+    /// Lets go of what a failed worker alone had: a client would wait there for nobody.
+    pub(in crate::daemon) fn give_up_adopted(&mut self, id: WorkerId) {
+        for listener in self
+            .sockets
+            .release(|listener| listener.adopted() == Some(id))
+        {
+            listener.remove_path();
+        }
+    }
+}
+
+fn not_bound(generation: Generation, missing: &[String]) -> String {
+    format!(
+        "Generation {} has not bound {} yet, and is not ready before it has",
+        generation.0,
+        missing.join(", ")
+    )
+}

@@ -1,0 +1,109 @@
+//! Listeners that a program made, of whose socket we hold a copy.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use super::{Listener, Place, Spot, identity};
+use crate::core::WorkerId;
+use crate::sys::fds;
+use crate::sys::socket::{self, Type};
+use crate::wire::held::{HeldAdopted, HeldListener};
+use crate::wire::uri::{Address, Family, ListenUri};
+
+/// Connections that may wait, at least: a program asks for what it needs while it runs, and does not know of the time
+/// from one generation to the next.
+const LEAST_BACKLOG: i32 = 4096;
+
+impl Listener {
+    /// Takes charge of a copy of a socket that a program has bound at this place, and makes it listen if it is of that
+    /// kind. `file` is the path of a unix socket, from the root on.
+    ///
+    /// # Errors
+    /// What listen(2) says: another socket listens there, say. The socket is as it was then.
+    pub fn adopt(
+        socket: OwnedFd,
+        place: Place,
+        file: Option<&Path>,
+        backlog: i32,
+        worker: WorkerId,
+    ) -> io::Result<Self> {
+        let backlog = backlog.max(LEAST_BACKLOG);
+        if place.kind != Type::Datagram {
+            socket::listen(socket.as_fd(), backlog)?;
+        }
+        let path = file.and_then(|file| identity(file).ok());
+        let uri = listen_uri(&place, file, backlog);
+        let this = Self::new(&uri, socket, path)?;
+        Ok(Self {
+            place: Some(place),
+            adopted: Some(worker),
+            ..this
+        })
+    }
+
+    pub(super) fn held_adopted(&self) -> Option<HeldAdopted> {
+        let file = match &self.uri.address {
+            Address::UnixPath(path) => Some(path.clone().into()),
+            _ => None,
+        };
+        self.adopted.map(|worker| HeldAdopted {
+            worker: worker.0,
+            backlog: self.uri.backlog,
+            file,
+        })
+    }
+
+    /// Takes an adopted listener over from the previous image, and makes the descriptor close-on-exec again.
+    ///
+    /// # Errors
+    /// `ENOTSOCK` if `fd` is no socket, else what fcntl(2) says.
+    pub fn from_held_adopted(
+        held: &HeldListener,
+        adopted: &HeldAdopted,
+        fd: OwnedFd,
+    ) -> io::Result<Self> {
+        fds::set_close_on_exec(fd.as_fd(), true)?;
+        let file = adopted.file.as_ref().map(PathBuf::from);
+        let mut place = Place::of(fd.as_fd()).unwrap_or_default();
+        if let (None, Some(file)) = (&place, &file) {
+            // It was bound by a path that is no path from the root on.
+            place = crate::sys::peer::Entry::of(file).ok().map(|entry| Place {
+                kind: Type::Stream,
+                spot: Spot::Entry(entry),
+            });
+        }
+        let place = place.ok_or(io::ErrorKind::NotFound)?;
+        let uri = listen_uri(&place, file.as_deref(), adopted.backlog);
+        let this = Self::new(&uri, fd, held.path)?;
+        Ok(Self {
+            place: Some(place),
+            adopted: Some(WorkerId(adopted.worker)),
+            ..this
+        })
+    }
+}
+
+/// The place as if somebody had asked for it.
+fn listen_uri(place: &Place, file: Option<&Path>, backlog: i32) -> ListenUri {
+    let address = match &place.spot {
+        Spot::Inet { address, .. } => {
+            let (family, host, port) = (Family::Any, address.ip().to_string(), address.port());
+            match place.kind {
+                Type::Datagram => Address::Udp { family, host, port },
+                Type::Stream | Type::Packets => Address::Tcp { family, host, port },
+            }
+        }
+        Spot::Entry(entry) => Address::UnixPath(file.unwrap_or(Path::new(&entry.name)).into()),
+        Spot::Abstract(name) => Address::UnixAbstract(name.clone()),
+    };
+    ListenUri {
+        text: place.uri(file),
+        name: None,
+        address,
+        backlog,
+        mode: None,
+        owner: None,
+        group: None,
+    }
+}

@@ -1,0 +1,196 @@
+//! Another process, looked into by one of its threads: its descriptors, its memory, the paths that it means.
+//!
+//! All of it needs the rights of a debugger over the process (ptrace(2), "Ptrace access mode checking").
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+use serde::{Deserialize, Serialize};
+
+/// `PATH_MAX` (path_resolution(7)).
+const LONGEST_PATH: usize = 4096;
+
+/// A page on the architectures that we know, or a part of one: what may end where nothing follows.
+const PAGE: u64 = 4096;
+
+/// Where a path of another process begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Base {
+    /// Its working directory.
+    Here,
+    /// The directory that it has open under this number.
+    Directory(i32),
+}
+
+/// A name in a directory: what a path means, however it is written.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Entry {
+    /// `st_dev` of the directory.
+    pub device: u64,
+    /// `st_ino` of the directory.
+    pub inode: u64,
+    /// The name in it.
+    pub name: OsString,
+}
+
+impl Entry {
+    /// The entry that this path of ours means.
+    ///
+    /// # Errors
+    /// There is no such directory, or no name at the end of the path.
+    pub fn of(path: &Path) -> io::Result<Self> {
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        let directory = match path.parent() {
+            Some(parent) if parent != Path::new("") => fs::metadata(parent)?,
+            _ => fs::metadata(".")?,
+        };
+        Ok(Self {
+            device: directory.dev(),
+            inode: directory.ino(),
+            name: name.into(),
+        })
+    }
+}
+
+/// A copy of the descriptor that the thread's process has under this number, close-on-exec.
+///
+/// # Errors
+/// `EBADF` if it has none, `EPERM` if we may not look into the process (pidfd_getfd(2), Linux 5.6), `ESRCH` if it has gone.
+pub fn copy_fd(tid: i32, number: i32) -> io::Result<OwnedFd> {
+    let pidfd = open(tid)?;
+    Ok(pidfd_getfd(&pidfd, number, PidfdGetfdFlags::empty())?)
+}
+
+/// A descriptor for the thread (Linux 6.9), before that for its process.
+fn open(tid: i32) -> io::Result<OwnedFd> {
+    let pid = |id| Pid::from_raw(id).ok_or(io::Error::from(io::ErrorKind::InvalidInput));
+    // PIDFD_THREAD (pidfd_open(2)).
+    let thread = PidfdFlags::from_bits_retain(libc::O_EXCL.cast_unsigned());
+    match pidfd_open(pid(tid)?, thread) {
+        Err(rustix::io::Errno::INVAL) => Ok(pidfd_open(pid(leader(tid)?)?, PidfdFlags::empty())?),
+        other => Ok(other?),
+    }
+}
+
+fn leader(tid: i32) -> io::Result<i32> {
+    let status = fs::read_to_string(format!("/proc/{tid}/status"))?;
+    let id = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
+    id.and_then(|id| id.trim().parse().ok())
+        .ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// Whether the descriptor would be closed by an exec (`/proc/TID/fdinfo/FD`, proc(5)).
+///
+/// # Errors
+/// There is no such descriptor, or we may not look.
+pub fn is_close_on_exec(tid: i32, number: i32) -> io::Result<bool> {
+    let info = fs::read_to_string(format!("/proc/{tid}/fdinfo/{number}"))?;
+    let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
+    let flags = flags.and_then(|flags| i32::from_str_radix(flags.trim(), 8).ok());
+    let flags = flags.ok_or(io::ErrorKind::InvalidData)?;
+    Ok(flags & libc::O_CLOEXEC != 0)
+}
+
+/// The numbers under which the process has the socket of this inode, in rising order.
+#[must_use]
+pub fn numbers_of(tid: i32, inode: u64) -> Vec<i32> {
+    let link = format!("socket:[{inode}]");
+    let Ok(entries) = fs::read_dir(format!("/proc/{tid}/fd")) else {
+        return Vec::new();
+    };
+    let is_it = |entry: &fs::DirEntry| {
+        fs::read_link(entry.path()).is_ok_and(|target| target == Path::new(&link))
+    };
+    let mut numbers: Vec<i32> = entries
+        .filter_map(Result::ok)
+        .filter(is_it)
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+/// Reads memory of the process, as much of it as is there; zero bytes if none is.
+#[must_use]
+pub fn read_memory(tid: i32, address: u64, length: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    // A transfer is cut where a piece of the far side is not there, so pieces end with the pages.
+    let mut far = Vec::new();
+    let mut at = address;
+    let mut left = length as u64;
+    while left > 0 {
+        let piece = left.min(PAGE - at % PAGE);
+        far.push(libc::iovec {
+            iov_base: std::ptr::with_exposed_provenance_mut(at as usize),
+            iov_len: piece as usize,
+        });
+        let Some(next) = at.checked_add(piece) else {
+            break;
+        };
+        (at, left) = (next, left - piece);
+    }
+    let near = libc::iovec {
+        iov_base: bytes.as_mut_ptr().cast(),
+        iov_len: bytes.len(),
+    };
+    // SAFETY: the kernel writes into `bytes`, which is as long as the near piece says, and only reads the other process;
+    // the far addresses are that process's and checked by the kernel.
+    let read = unsafe {
+        libc::process_vm_readv(
+            tid,
+            &raw const near,
+            1,
+            far.as_ptr(),
+            far.len() as libc::c_ulong,
+            0,
+        )
+    };
+    bytes.truncate(usize::try_from(read).unwrap_or(0));
+    bytes
+}
+
+/// Reads a path that ends with a NUL; `None` if there is none.
+#[must_use]
+pub fn read_path(tid: i32, address: u64) -> Option<PathBuf> {
+    let mut bytes = read_memory(tid, address, LONGEST_PATH);
+    let end = memchr::memchr(0, &bytes)?;
+    bytes.truncate(end);
+    (!bytes.is_empty()).then(|| PathBuf::from(OsString::from_vec(bytes)))
+}
+
+/// What a path of the process means. Links on the way are followed as we see them, which differs from what the process
+/// sees only in a root directory of its own.
+///
+/// # Errors
+/// There is no such directory, or we may not look.
+pub fn entry(tid: i32, base: Base, path: &Path) -> io::Result<Entry> {
+    Entry::of(&as_seen(tid, base, path))
+}
+
+/// The path by which we reach what a path of the process means.
+#[must_use]
+pub fn as_seen(tid: i32, base: Base, path: &Path) -> PathBuf {
+    let (start, rest) = match path.as_os_str().as_bytes() {
+        [b'/', rest @ ..] => (format!("/proc/{tid}/root"), OsStr::from_bytes(rest)),
+        rest => match base {
+            Base::Here => (format!("/proc/{tid}/cwd"), OsStr::from_bytes(rest)),
+            Base::Directory(fd) => (format!("/proc/{tid}/fd/{fd}"), OsStr::from_bytes(rest)),
+        },
+    };
+    Path::new(&start).join(rest)
+}
+
+/// The path as it is written from the root on, where a path of the process is relative.
+#[must_use]
+pub fn absolute(tid: i32, path: &Path) -> PathBuf {
+    match fs::read_link(format!("/proc/{tid}/cwd")) {
+        Ok(here) => here.join(path),
+        Err(_) => path.into(),
+    }
+}
