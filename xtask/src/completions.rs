@@ -7,7 +7,8 @@ use std::process::ExitCode;
 
 use clap_complete::Shell;
 use socketmaster::cli;
-use socketmaster::cli::flags::FLAGS;
+use socketmaster::cli::Form;
+use socketmaster::cli::flags::{FLAGS, Flag, PID};
 
 use crate::error::Error;
 use crate::place;
@@ -40,10 +41,27 @@ pub(crate) fn all() -> Result<[(&'static str, String); 3], Error> {
     ])
 }
 
+/// Every flag of any form.
+fn flags() -> impl Iterator<Item = &'static Flag> {
+    FLAGS.iter().chain([&PID])
+}
+
+/// What may stand as the first word.
+fn verbs() -> impl Iterator<Item = &'static str> {
+    Form::ALL.into_iter().filter_map(Form::verb).chain(["demo"])
+}
+
 /// A value is completed after both forms of its flag.
 fn bash() -> Result<String, Error> {
     let mut text = generate(Shell::Bash);
-    for flag in FLAGS {
+    // So that a blank follows every flag, the last of them too.
+    change(
+        "bash",
+        &mut text,
+        "\"\n            if [[",
+        " \"\n            if [[",
+    )?;
+    for flag in flags() {
         let name = flag.name;
         if flag.value.is_some() {
             change(
@@ -63,10 +81,11 @@ fn bash() -> Result<String, Error> {
     Ok(text)
 }
 
-/// Without `-s`, by which `-listen` would be `-l`, `-i`, ….
+/// Without `-s`, by which `-listen` would be `-l`, `-i`, …. Where a verb can stand, so can a word of the program, and
+/// those that follow it are files for all that is known.
 fn zsh() -> Result<String, Error> {
     let mut text = generate(Shell::Zsh);
-    for flag in FLAGS {
+    for flag in flags() {
         let (name, end) = (flag.name, if flag.value.is_some() { "=[" } else { "[" });
         change(
             "zsh",
@@ -76,24 +95,47 @@ fn zsh() -> Result<String, Error> {
         )?;
     }
     change("zsh", &mut text, "=(-s ", "=(")?;
+    let (verb, verb_or_word) = (
+        "\":: :_socketmaster_commands\"",
+        "\":: :{_socketmaster_commands; _files}\"",
+    );
+    change("zsh", &mut text, verb, verb_or_word)?;
+    let (end, default) = (
+        ";;\n        esac\n",
+        ";;\n(*)\n_files && ret=0\n;;\n        esac\n",
+    );
+    change("zsh", &mut text, end, default)?;
     Ok(text)
 }
 
 /// fish calls a word behind one dash an old-style option. Its own reader of what was typed before does not know them,
-/// so what was asked of it goes: flags are offered anywhere, the one command as the first word.
+/// so what was asked of it goes: flags are offered anywhere and need not be told again for each verb, but for the one
+/// that a single verb has; the verbs are offered as the first word.
 fn fish() -> Result<String, Error> {
-    const CONDITION: &str = "-n \"__fish_socketmaster_needs_command\"";
-    let mut text = generate(Shell::Fish);
-    let begin = text.find("complete -c").unwrap_or(0);
-    text.drain(..begin);
+    const FIRST: &str = "-n \"__fish_socketmaster_needs_command\"";
+    let text = generate(Shell::Fish);
+    let pid = format!("-l {} ", PID.name);
+    let entries = text
+        .split("complete -c")
+        .skip(1)
+        .filter(|entry| !entry.contains("_using_subcommand") || entry.contains(&pid));
+    let mut text: String = entries.map(|entry| format!("complete -c{entry}")).collect();
+    for verb in verbs() {
+        change(
+            "fish",
+            &mut text,
+            &format!("{FIRST} -f -a \"{verb}\""),
+            &format!("-n __fish_is_first_token -a {verb}"),
+        )?;
+    }
+    change("fish", &mut text, &format!(" {FIRST}"), "")?;
     change(
         "fish",
         &mut text,
-        &format!("{CONDITION} -a \"demo\""),
-        "-n __fish_is_first_token -a demo",
+        "__fish_socketmaster_using_subcommand",
+        "__fish_seen_subcommand_from",
     )?;
-    change("fish", &mut text, &format!(" {CONDITION}"), "")?;
-    for flag in FLAGS {
+    for flag in flags() {
         change(
             "fish",
             &mut text,
@@ -156,6 +198,20 @@ mod tests {
         let all = offered(&["socketmaster", "-"]);
         assert_eq!(all.len(), FLAGS.len());
         assert!(all.iter().all(|flag| !flag.starts_with("--")), "{all:?}");
+        let flags = |words: &[&str]| offered(&[&["socketmaster"][..], words].concat());
+        assert_eq!(flags(&["run", "-adopt", "-c"]), [""]);
+        assert_eq!(flags(&["adopt", "-pi"]), ["-pid"]);
+        assert_eq!(flags(&["run", "-pi"]), [""]);
+        assert_eq!(flags(&["run", "-vers"]), ["-version"]);
+    }
+
+    #[test]
+    fn bash_completes_verbs() {
+        let bare = offered(&["socketmaster", ""]);
+        for verb in verbs() {
+            assert!(bare.iter().any(|word| word == verb), "{verb}: {bare:?}");
+        }
+        assert_eq!(offered(&["socketmaster", "ad"]), ["adopt"]);
     }
 
     #[test]
@@ -172,7 +228,7 @@ mod tests {
     #[test]
     fn no_shell_is_told_of_two_dashes() {
         for (name, text) in all().unwrap() {
-            for flag in FLAGS {
+            for flag in flags() {
                 let two = format!("--{}", flag.name);
                 let cases = format!(" -{} | {two})", flag.name);
                 assert!(!text.replace(&cases, "").contains(&two), "{name}: {two}");

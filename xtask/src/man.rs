@@ -61,6 +61,7 @@ mod tests {
             let name = flag.name.replace('-', "\\-");
             assert!(page.contains(&format!("\n\\fB\\-{name}\\fR")), "{name}");
         }
+        assert!(page.contains("\n.BI \\-pid "), "pid");
         let words = page.split("\\-\\-").skip(1);
         assert_eq!(
             words

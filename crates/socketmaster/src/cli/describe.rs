@@ -1,28 +1,39 @@
 //! The flag table in clap's words, for the generators of the man page and the shell completions.
 
 use clap::builder::PossibleValuesParser;
-use clap::{Arg, ArgAction, Command};
+use clap::{Arg, ArgAction, Command, ValueHint};
 
-use super::flags::{FLAGS, Flag};
+use super::flags::Flag;
+use super::form::Form;
 use super::help;
 
-/// Describes the command line. clap never parses it; see `flags`.
+/// Describes the command line. clap never parses it; see `flags`. The words after the flags of the classic form are
+/// left out: to clap they would stand where the verbs do.
 pub fn command() -> Command {
+    let program = Arg::new("program")
+        .value_name("PROGRAM")
+        .value_hint(ValueHint::CommandWithArguments)
+        .num_args(0..)
+        .trailing_var_arg(true)
+        .allow_hyphen_values(true)
+        .help("The program and its own arguments");
+    let run = Command::new("run")
+        .about("Start a program that opens its sockets itself")
+        .args(Form::Run.flags().map(describe))
+        .arg(program.clone());
+    let adopt = Command::new("adopt")
+        .about("The same, in the place of a process that runs now")
+        .args(Form::Adopt.flags().map(describe))
+        .arg(program);
     Command::new("socketmaster")
         .about(help::ABOUT)
         .version(env!("CARGO_PKG_VERSION"))
         .disable_version_flag(true)
         .disable_help_subcommand(true)
-        .args(FLAGS.iter().map(describe))
-        .arg(
-            Arg::new("args")
-                .value_name("ARGS")
-                .num_args(0..)
-                .trailing_var_arg(true)
-                .allow_hyphen_values(true)
-                .help("The program's own arguments"),
-        )
-        .subcommand(Command::new("demo").about("Show a reload without loss"))
+        .args(Form::Classic.flags().map(describe))
+        .subcommand(run)
+        .subcommand(adopt)
+        .subcommand(Command::new("demo").about("Show reloads without loss"))
 }
 
 fn describe(flag: &Flag) -> Arg {
@@ -39,6 +50,9 @@ fn describe(flag: &Flag) -> Arg {
     };
     if value.contains('|') {
         arg.value_parser(PossibleValuesParser::new(value.split('|')))
+    } else if flag.may_stand_alone() {
+        arg.value_name(value.trim_matches(['[', ']']))
+            .num_args(0..=1)
     } else {
         arg.value_name(value).allow_hyphen_values(true)
     }
@@ -46,6 +60,7 @@ fn describe(flag: &Flag) -> Arg {
 
 #[cfg(test)]
 mod tests {
+    use super::super::flags::FLAGS;
     use super::*;
 
     #[test]

@@ -176,8 +176,8 @@ pub const FLAGS: &[Flag] = &[
         value: Some("SIGNAL"),
         default: Some("TERM"),
         group: Group::Reload,
-        help: "What tells the old program to finish its work and end. With -adopt, where the flag is not given, the \
-               program's own: QUIT for nginx, USR1 for haproxy, and so on.",
+        help: "What tells the old program to finish its work and end. With -adopt the default goes by the \
+               program's name: QUIT for nginx, USR1 for haproxy, …, else TERM.",
         set: |draft, value| {
             draft.stop_signal = Some(values::signal(value)?);
             Ok(())

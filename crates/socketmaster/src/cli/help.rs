@@ -8,15 +8,54 @@ const WIDTH: usize = 80;
 /// Where the explanations start.
 const COLUMN: usize = 26;
 
-const HEAD: &str = "\
-Usage: socketmaster [FLAGS] -command PATH [--] [ARGS]
+const CLASSIC: &str = "\
+Usage: socketmaster run [FLAGS] [--] PROGRAM [ARGS]
+       socketmaster adopt --pid PID [FLAGS] [--] PROGRAM [ARGS]
        socketmaster demo
+       socketmaster [FLAGS] -command PATH [--] [ARGS]
 
 Holds the listening sockets and changes the program behind them while
 connections keep coming. HUP reloads, TERM stops, USR2 upgrades socketmaster.
 
+  run                     Start a program that opens its sockets itself.
+  adopt                   The same, in the place of a process that runs now.
+  demo                    Show reloads without loss.
+  -command PATH           Start a program that takes its socket as fd 3.
+
+  socketmaster run -- nginx -g 'daemon off;'
+  kill -HUP PID                 # nginx is started anew: no connection is lost
+
   socketmaster -listen tcp://:8080 -command ./myapp
   kill -HUP PID                 # ./myapp has changed: no connection is lost
+
+Each of run, adopt and demo has its own -h.
+";
+
+const RUN: &str = "\
+Usage: socketmaster run [FLAGS] [--] PROGRAM [ARGS]
+
+Starts any server as it is; it need not know of this. The sockets that it opens
+are held from then on. HUP starts the program anew: what it binds again is
+answered with the held socket, and when it listens on all of them, the old one
+is told to finish its work and end. A new one that leaves a held socket out
+fails, and nothing has changed. The flag -adopt is implied; with a URI it says
+what alone is held. TERM stops, USR2 upgrades socketmaster.
+
+  socketmaster run -- nginx -g 'daemon off;'
+  kill -HUP PID                 # nginx is started anew: no connection is lost
+";
+
+const ADOPT: &str = "\
+Usage: socketmaster adopt --pid PID [FLAGS] [--] PROGRAM [ARGS]
+
+Brings a server that runs now under supervision, and loses no connection: takes
+a copy of the process's listening sockets, starts the program behind them, and
+when that is ready tells the process to finish its work and end. From then on it
+is as with socketmaster run. Copying needs the right to trace the process: that
+of root, or of its own user where kernel.yama.ptrace_scope is 0.
+
+  socketmaster adopt --pid 4242 -- ./server --port 8080
+  kill -HUP PID                 # from now on: no connection is lost
 ";
 
 const TAIL: &str = "  -h                      Print this and end.
@@ -40,7 +79,12 @@ port, steady requests, three good reloads and a broken one. Ends by itself, with
 
 /// The text of `-h`, or of `-h` after a verb.
 pub fn text(form: Form) -> String {
-    let mut text = HEAD.to_owned();
+    let mut text = match form {
+        Form::Classic => CLASSIC,
+        Form::Run => RUN,
+        Form::Adopt => ADOPT,
+    }
+    .to_owned();
     let draft = Draft::new(form);
     for group in Group::ALL {
         text += &format!("\n{}\n", group.title());
@@ -97,15 +141,17 @@ mod tests {
     fn fits_the_terminal_and_names_every_flag() {
         for form in Form::ALL {
             let text = text(form);
+            let (_, sections) = text.split_once(Group::Program.title()).unwrap();
             for line in text.lines().chain(demo().lines()) {
                 assert!(line.chars().count() <= WIDTH, "too long: {line}");
                 assert_eq!(line, line.trim_end());
             }
             for flag in FLAGS.iter().chain([&PID]) {
-                let shown = text.contains(&format!("\n  -{}", flag.name));
+                let shown = sections.contains(&format!("\n  -{}", flag.name));
                 let there = form.flags().any(|other| other.name == flag.name);
                 assert_eq!(shown, there, "{form:?} -{}", flag.name);
             }
+            assert!(text.contains(&format!("\n  {}\n", form.example())));
         }
     }
 }

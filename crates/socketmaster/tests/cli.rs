@@ -1,0 +1,115 @@
+//! What the program says, where it says it, and how it ends, when nothing is started.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::process::Command;
+
+/// Exit status, standard output and standard error.
+fn said(args: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_socketmaster"))
+        .args(args)
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+#[test]
+fn help_is_on_standard_error_and_ends_with_0() {
+    for (args, usage, example) in [
+        (
+            &["-h"][..],
+            "Usage: socketmaster run [FLAGS] [--] PROGRAM [ARGS]\n",
+            "socketmaster -listen tcp://:8080 -command ./myapp",
+        ),
+        (
+            &["run", "--help"],
+            "Usage: socketmaster run [FLAGS] [--] PROGRAM [ARGS]\n",
+            "socketmaster run -- nginx -g 'daemon off;'",
+        ),
+        (
+            &["adopt", "-h"],
+            "Usage: socketmaster adopt --pid PID [FLAGS] [--] PROGRAM [ARGS]\n",
+            "socketmaster adopt --pid 4242 -- ./server --port 8080",
+        ),
+        (
+            &["demo", "-h"],
+            "Usage: socketmaster demo\n",
+            "three good reloads and a broken one",
+        ),
+    ] {
+        let (status, stdout, stderr) = said(args);
+        assert_eq!((status, stdout.as_str()), (Some(0), ""), "{args:?}");
+        assert!(stderr.starts_with(usage), "{args:?}: {stderr}");
+        assert!(stderr.contains(example), "{args:?}: {stderr}");
+    }
+}
+
+#[test]
+fn the_first_help_names_the_verbs_before_the_flags() {
+    let (_, _, help) = said(&["-h"]);
+    let at = |what: &str| {
+        help.find(what)
+            .unwrap_or_else(|| panic!("no {what}: {help}"))
+    };
+    let verbs = ["\n  run ", "\n  adopt ", "\n  demo "].map(at);
+    assert!(verbs.is_sorted() && verbs[2] < at("\n  -listen"), "{help}");
+}
+
+#[test]
+fn a_mistake_is_two_lines_and_a_status() {
+    for (args, status, expected) in [
+        (
+            &["nginx", "-g", "daemon off;"][..],
+            1,
+            "Command path is mandatory\n\
+             to run nginx as it is: socketmaster run -- nginx\n\
+             to pass it the socket: socketmaster -listen tcp://:8080 -command nginx\n",
+        ),
+        (
+            &["run"],
+            1,
+            "There is no program to run\n\
+             say what to run, as in: socketmaster run -- nginx -g 'daemon off;'\n",
+        ),
+        (
+            &["run", "-command", "nginx"],
+            2,
+            "-command is not for socketmaster run: name the program after the flags\n\
+             as in: socketmaster run -- nginx -g 'daemon off;'\n",
+        ),
+        (
+            &["adopt", "--", "./server"],
+            2,
+            "-pid is missing: the process whose sockets to take over\n\
+             as in: socketmaster adopt --pid 4242 -- ./server --port 8080\n",
+        ),
+        (
+            &["run", "--pid", "4242", "./server"],
+            2,
+            "flag provided but not defined: -pid\n\
+             socketmaster run -h lists the flags; the program's own flags follow --\n",
+        ),
+        (
+            &["run", "-adopt", "tcp://:0", "./server"],
+            2,
+            "invalid value \"tcp://:0\" for flag -adopt: write the port that the program opens, as in tcp://:8080; \
+             port 0 is another one at each start\n\
+             socketmaster run -h lists the flags\n",
+        ),
+        (
+            &["-listen", "udp://:53", "-command", "./server"],
+            2,
+            "invalid value \"udp://:53\" for flag -listen: a udp socket is not opened here, only adopted from the \
+             program: write -adopt udp://:53 instead\n\
+             socketmaster -h lists the flags\n",
+        ),
+    ] {
+        let expected = (Some(status), String::new(), expected.to_owned());
+        assert_eq!(said(args), expected, "{args:?}");
+    }
+}
