@@ -30,7 +30,9 @@ impl Daemon {
 
     fn start(&mut self, id: WorkerId, generation: Generation) {
         self.report_start(generation);
-        self.sockets.prepare(self.workers.is_empty());
+        self.let_go_of_the_abandoned();
+        self.sockets
+            .prepare(self.workers.is_empty() && self.remnants.is_empty());
         // A program that binds for itself would not know what to do with more.
         let passed = match self.recipe.config.adopt {
             None => self.sockets.listeners(),
@@ -87,10 +89,14 @@ impl Daemon {
             self.log.say(complaint);
         }
         self.report_ready(generation);
+        self.dismiss_taken();
     }
 
     /// Sends a signal, and SIGCONT, because a stopped process would never get it.
     fn tell(&mut self, id: WorkerId, signal: i32) {
+        if self.signal_remnant(id, signal) {
+            return;
+        }
         let Some(worker) = self.workers.get(&id) else {
             return;
         };
@@ -110,6 +116,9 @@ impl Daemon {
     }
 
     fn kill(&mut self, id: WorkerId, why: &str) {
+        if self.signal_remnant(id, libc::SIGKILL) {
+            return;
+        }
         let Some(worker) = self.workers.get(&id) else {
             return;
         };

@@ -117,13 +117,7 @@ impl Sockets {
                 ));
             }
         }
-        for listener in self.listeners.iter().filter(|l| !l.is_reachable()) {
-            complaints.push(format!(
-                "The file of {} is no longer ours: somebody removed or replaced it, and no client finds the socket; \
-                 stop socketmaster and start it again",
-                listener.uri().text
-            ));
-        }
+        complaints.extend(self.unreachable());
         let modes = self.modes();
         let before = self.nonblocking.replace(modes.clone());
         if let Some(before) = before.filter(|_| others) {
@@ -133,6 +127,23 @@ impl Sockets {
             }
         }
         complaints
+    }
+
+    /// Which listeners no client finds any more.
+    pub(super) fn unreachable(&self) -> Vec<String> {
+        let lost = self.listeners.iter().filter(|l| !l.is_reachable());
+        let complain = |listener: &Listener| {
+            let cure = if listener.adopted().is_some() {
+                "a reload has the program make it anew"
+            } else {
+                "stop socketmaster and start it again"
+            };
+            format!(
+                "The file of {} is no longer ours: somebody removed or replaced it, and no client finds the socket; {cure}",
+                listener.uri().text
+            )
+        };
+        lost.map(complain).collect()
     }
 
     fn modes(&self) -> Vec<bool> {

@@ -29,6 +29,12 @@ pub enum Input {
     Call(WorkerId, Call),
     /// The last process of the worker has gone.
     Deserted(WorkerId),
+    /// The process that the listeners were taken from has ended.
+    TakenGone,
+    /// It is time to look after the files of a process that is being taken over.
+    Guard,
+    /// It is time to look what became of a bind for datagrams: the worker, and the socket's inode.
+    Bound(WorkerId, u64),
 }
 
 /// Where the tasks put what they see.
@@ -42,6 +48,14 @@ impl Task {
     /// Runs it beside the others.
     pub fn spawn(future: impl Future<Output = ()> + Send + 'static) -> Self {
         Self(tokio::spawn(future))
+    }
+}
+
+impl Task {
+    /// Whether it has done all that it had to do.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.0.is_finished()
     }
 }
 

@@ -53,7 +53,7 @@ impl Daemon {
                 }
                 self.log
                     .say(format!("Killing what workers left behind: {orphans:?}"));
-                process::kill(&orphans);
+                process::signal_all(&orphans, libc::SIGKILL);
                 until = now() + KILL_PATIENCE;
             }
             tokio::select! {

@@ -33,6 +33,7 @@ use crate::config::Readiness;
 use crate::core::{Ending, Event, Request, Supervisor, Time, WorkerId};
 use crate::sys::clock;
 use crate::sys::process::{self, End};
+use adopt::{Remnant, Taken};
 use inputs::{Input, Inputs, Task};
 use log::Log;
 use rundir::RunDir;
@@ -52,6 +53,10 @@ struct Daemon {
     sockets: guard::Sockets,
     rundir: Option<RunDir>,
     workers: BTreeMap<WorkerId, Worker>,
+    /// What draining workers have left behind.
+    remnants: BTreeMap<WorkerId, Remnant>,
+    /// The process that we took the listeners from.
+    taken: Option<Taken>,
     /// Children that we had before we were the supervisor: those of a shell that executed us.
     inherited: Vec<i32>,
     manager: ServiceManager,
@@ -74,7 +79,8 @@ struct Daemon {
     events: VecDeque<Event>,
     /// The status to end with, once the core has said so.
     exit: Option<u8>,
-    _tasks: Vec<Task>,
+    /// What runs beside the loop.
+    tasks: Vec<Task>,
 }
 
 impl Daemon {
@@ -125,7 +131,10 @@ impl Daemon {
             Input::PreflightLate => self.preflight.iter().for_each(Preflight::kill),
             Input::ListenersDown(which) => self.revive(&which),
             Input::Call(id, call) => self.answer(id, call),
-            Input::Deserted(_) => {}
+            Input::Deserted(id) => self.deserted(id),
+            Input::TakenGone => self.taken_gone(),
+            Input::Guard => self.restore_files(),
+            Input::Bound(id, inode) => self.bound(id, inode),
         }
     }
 
@@ -226,7 +235,7 @@ impl Daemon {
         let _ = worker.child.signal_group(signal);
         process::reap(pid);
         worker.read_launch(id, &self.inputs);
-        let ending = match (end, worker.error) {
+        let ending = match (end, &worker.error) {
             (_, Some(error)) => {
                 self.errors.insert(id, error.to_string());
                 Ending::NotStarted
@@ -236,6 +245,10 @@ impl Daemon {
         };
         if ending != Ending::NotStarted {
             self.log.say(format!("{pid} {}", words::ending(ending)));
+        }
+        let drains = !failed && !self.core.is_ready(id);
+        if drains && self.keep_remnant(id, pid, worker, ending).is_none() {
+            return;
         }
         self.handle(Event::Exited(id, ending));
         self.errors.remove(&id);

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::Daemon;
-use super::adopt::Calls;
+use super::adopt::{Calls, Taken};
 use super::guard::Sockets;
 use super::inputs::Inputs;
 use super::listeners::Listener;
@@ -51,6 +51,10 @@ pub(super) fn resume(
             descriptors: state.descriptors,
         },
         sockets: Sockets::new(listeners, &inputs)?,
+        taken: match state.taken {
+            Some(held) => Some(Taken::from_held(held, &inputs)?),
+            None => None,
+        },
         rundir,
         program: state.program,
         signals: read_signals(&inputs)?,
@@ -60,6 +64,10 @@ pub(super) fn resume(
     daemon.inherited = state.inherited;
     daemon.blind_said = state.blind_said;
     daemon.privileges_said = true;
+    daemon.guard_again();
+    for held in state.remnants {
+        daemon.take_back_remnant(held)?;
+    }
     let mut missing = Vec::new();
     for held in state.workers {
         let (id, pid) = (held.id, held.pid);

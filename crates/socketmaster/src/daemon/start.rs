@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use tokio::sync::mpsc;
 
+use super::adopt::{self, TakeOverError, Taken};
 use super::guard::Sockets;
 use super::inputs::{Input, Inputs, Task};
 use super::listeners::{self, Listener};
@@ -34,6 +35,8 @@ pub(super) enum StartUpError {
     Command(#[from] command::LookupError),
     #[error("{0}")]
     Listen(#[from] listeners::OpenError),
+    #[error("{0}")]
+    TakeOver(#[from] TakeOverError),
     #[error("Unable to find user {0}: {1}")]
     User(String, &'static str),
     #[error(
@@ -129,6 +132,7 @@ pub(super) type Queue = mpsc::UnboundedReceiver<Input>;
 pub(super) struct Prepared {
     pub(super) recipe: Recipe,
     pub(super) sockets: Sockets,
+    pub(super) taken: Option<Taken>,
     pub(super) rundir: Option<RunDir>,
     pub(super) program: PathBuf,
     pub(super) signals: Task,
@@ -143,6 +147,8 @@ impl Prepared {
             sockets: self.sockets,
             rundir: self.rundir,
             workers: BTreeMap::new(),
+            remnants: BTreeMap::new(),
+            taken: self.taken,
             inherited: Vec::new(),
             manager: ServiceManager::from_environment(),
             program: self.program,
@@ -157,7 +163,7 @@ impl Prepared {
             queue,
             events: VecDeque::new(),
             exit: None,
-            _tasks: vec![self.signals],
+            tasks: vec![self.signals],
         }
     }
 }
@@ -184,21 +190,36 @@ fn prepare(config: Config, inputs: &Inputs, log: &mut Log) -> Result<Prepared, S
     let program = command::own_path()?;
     let signals = read_signals(inputs)?;
 
+    // Before we open any: it may listen there itself.
+    let (taken, held) = match recipe.config.take_over {
+        Some(pid) => {
+            let listeners = adopt::take_listeners(pid, &recipe.config)?;
+            let gone = |_| TakeOverError::NoProcess(pid);
+            (Some(Taken::watch(pid, inputs).map_err(gone)?), listeners)
+        }
+        None => (None, Vec::new()),
+    };
+    for listener in &held {
+        let (text, pid) = (listener.actual(), recipe.config.take_over.unwrap_or(0));
+        log.say(format!("Took over {text} from {pid}"));
+    }
     let uris = replace_by_inherited(&recipe.config.listeners)?;
     for uri in &recipe.config.listeners {
         log.say(format!("Listening on {}", uri.text));
     }
-    let listeners = listeners::open_all(&uris)?;
+    let mut listeners = listeners::open_all(&uris)?;
     let given = |l: &&Listener| matches!(l.uri().address, Address::Tcp { port: 0, .. });
     for listener in listeners.iter().filter(given) {
         log.say(format!("Listening on {}", listener.actual()));
     }
     let account = account(&recipe.config);
     recipe.account = account.inspect_err(|_| listeners.iter().for_each(Listener::remove_path))?;
+    listeners.extend(held);
     let sockets = Sockets::new(listeners, inputs)?;
     Ok(Prepared {
         recipe,
         sockets,
+        taken,
         // Last, because it is left in place by whoever lets go of it.
         rundir: run_directory(log),
         program,

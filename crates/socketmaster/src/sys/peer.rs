@@ -2,6 +2,7 @@
 //!
 //! All of it needs the rights of a debugger over the process (ptrace(2), "Ptrace access mode checking").
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
@@ -193,4 +194,54 @@ pub fn absolute(tid: i32, path: &Path) -> PathBuf {
         Ok(here) => here.join(path),
         Err(_) => path.into(),
     }
+}
+
+/// The process and all that come of it (`/proc/PID/task/TID/children`, proc(5)), itself first.
+#[must_use]
+pub fn tree(pid: i32) -> Vec<i32> {
+    let mut tree = vec![pid];
+    let mut next = 0;
+    while let Some(pid) = tree.get(next).copied() {
+        next += 1;
+        let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else {
+            continue;
+        };
+        let lists =
+            tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("children")).ok());
+        for list in lists {
+            tree.extend(
+                list.split_ascii_whitespace()
+                    .filter_map(|pid| pid.parse::<i32>().ok()),
+            );
+        }
+    }
+    tree
+}
+
+/// Copies of all sockets that the process has, each once, close-on-exec.
+///
+/// # Errors
+/// There is no such process, or we may not look into it.
+pub fn copy_sockets(pid: i32) -> io::Result<Vec<OwnedFd>> {
+    let mut inodes = BTreeSet::new();
+    let mut copies = Vec::new();
+    for entry in fs::read_dir(format!("/proc/{pid}/fd"))? {
+        let entry = entry?;
+        // What is closed meanwhile is no error.
+        let Ok(link) = fs::read_link(entry.path()) else {
+            continue;
+        };
+        let is_socket = link.as_os_str().as_bytes().starts_with(b"socket:[");
+        let number = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok());
+        if let Some(number) = number.filter(|_| is_socket && inodes.insert(link)) {
+            match copy_fd(pid, number) {
+                Err(error) if error.raw_os_error() == Some(libc::EBADF) => {}
+                copy => copies.push(copy?),
+            }
+        }
+    }
+    Ok(copies)
 }

@@ -29,6 +29,15 @@ impl Child {
         })
     }
 
+    /// A process by its pid and a descriptor of it that is there already.
+    #[must_use]
+    pub fn with_pidfd(pid: i32, pidfd: OwnedFd) -> Self {
+        Self {
+            pid,
+            pidfd: Arc::new(pidfd),
+        }
+    }
+
     /// Its process id.
     #[must_use]
     pub fn pid(&self) -> i32 {
@@ -124,11 +133,13 @@ pub fn reap(pid: i32) {
     wait(pid, libc::WNOHANG);
 }
 
-/// Sends SIGKILL to these children of ours. Until they are reaped their pids are theirs.
-pub fn kill(children: &[i32]) {
+/// Sends a signal to these children of ours. Until they are reaped their pids are theirs.
+pub fn signal_all(children: &[i32], number: i32) {
+    // SAFETY: a plain number for the kernel, which refuses what is no signal.
+    let signal = unsafe { Signal::from_raw_unchecked(number) };
     for id in children.iter().filter_map(|pid| Pid::from_raw(*pid)) {
         // It may have ended by itself.
-        let _ = rustix::process::kill_process(id, Signal::KILL);
+        let _ = rustix::process::kill_process(id, signal);
     }
 }
 

@@ -88,6 +88,22 @@ pub fn unlink(path: &Path) -> io::Result<()> {
     Ok(rustix::fs::unlink(path)?)
 }
 
+/// Gives a file, a socket file among them, a second name in the same file system (link(2)).
+///
+/// # Errors
+/// What link(2) says: the file is another user's (`fs.protected_hardlinks`, proc_sys_fs(5)), say.
+pub fn link(file: &Path, second: &Path) -> io::Result<()> {
+    Ok(rustix::fs::link(file, second)?)
+}
+
+/// Gives a file another name in place of the one that it has, at once.
+///
+/// # Errors
+/// What rename(2) says.
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    Ok(rustix::fs::rename(from, to)?)
+}
+
 /// What a socket file shall look like; `None` leaves what umask and the process's own ids make of it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Permissions {

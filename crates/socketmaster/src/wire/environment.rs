@@ -37,6 +37,15 @@ fn is_ours(name: &OsStr) -> bool {
     prefixes.iter().any(|prefix| name.starts_with(prefix)) || names.contains(&name)
 }
 
+/// The variable that tells a worker its generation.
+const GENERATION: &str = "SOCKETMASTER_GENERATION";
+
+/// What all processes of a generation have in their environment, if they have not changed it.
+#[must_use]
+pub fn generation_mark(generation: u64) -> String {
+    format!("{GENERATION}={generation}")
+}
+
 /// The variables of a worker. The original sets `EINHORN_FDS` alone; the rest begins with `SOCKETMASTER_`, so that no
 /// program is told of a protocol that nobody asked for.
 #[must_use]
@@ -50,16 +59,16 @@ pub fn build(
         .filter(|(name, _)| !is_ours(name))
         .collect();
     let mut set = |name: &str, value: OsString| all.insert(name.into(), value);
-    let fds: Vec<String> = (first_fd..)
-        .zip(worker.names)
-        .map(|(fd, _)| fd.to_string())
-        .collect();
-    set("EINHORN_FDS", fds.join(" ").into());
-    set("SOCKETMASTER_FD_NAMES", worker.names.join(":").into());
-    set(
-        "SOCKETMASTER_GENERATION",
-        worker.generation.to_string().into(),
-    );
+    // A program that opens its own sockets is passed none, and told of none.
+    if !worker.names.is_empty() {
+        let fds: Vec<String> = (first_fd..)
+            .zip(worker.names)
+            .map(|(fd, _)| fd.to_string())
+            .collect();
+        set("EINHORN_FDS", fds.join(" ").into());
+        set("SOCKETMASTER_FD_NAMES", worker.names.join(":").into());
+    }
+    set(GENERATION, worker.generation.to_string().into());
     set("SOCKETMASTER_WORKER", worker.slot.to_string().into());
     if let Some(path) = worker.notify_socket {
         set("NOTIFY_SOCKET", path.into());

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::calls::{Calls, Own};
-use crate::config::Adopt;
+use super::patterns;
+use crate::config::{Adopt, Config};
 use crate::core::WorkerId;
 use crate::daemon::Daemon;
 use crate::daemon::listeners::{Listener, Place, Spot};
@@ -34,7 +35,7 @@ const AT_FDCWD: i32 = -100;
 impl Daemon {
     /// A process of the worker waits for our answer.
     pub(in crate::daemon) fn answer(&mut self, id: WorkerId, call: Call) {
-        let Some(calls) = self.workers.get(&id).and_then(|w| w.calls.as_ref()) else {
+        let Some(calls) = self.calls(id) else {
             // The worker has gone, and all that could wait with it.
             return;
         };
@@ -60,8 +61,11 @@ impl Daemon {
         }
     }
 
-    fn calls(&mut self, id: WorkerId) -> Option<&mut Calls> {
-        self.workers.get_mut(&id)?.calls.as_mut()
+    pub(super) fn calls(&mut self, id: WorkerId) -> Option<&mut Calls> {
+        match self.workers.get_mut(&id) {
+            Some(worker) => worker.calls.as_mut(),
+            None => self.remnants.get_mut(&id).map(|left| &mut left.calls),
+        }
     }
 
     /// Says it once for each worker.
@@ -115,9 +119,17 @@ impl Daemon {
             return self.take_place(id, call, held, &copy, &place);
         }
         self.warn_of_near_miss(id, call.tid, &place, file.as_deref());
-        if self.is_adopted(&place, file.as_deref()) {
-            let file = file.map(Into::into);
-            self.calls(id)?.seen.own.insert(inode, Own { place, file });
+        if is_adopted(&self.recipe.config, &place, file.as_deref()) {
+            let own = Own {
+                place,
+                file: file.map(Into::into),
+                holder: (call.tid, number(call.args[0])),
+            };
+            self.calls(id)?.seen.own.insert(inode, own);
+            if kind == Type::Datagram {
+                // No listen will tell that it is used.
+                self.look_later(id, inode);
+            }
         }
         Some(Answer::GoOn)
     }
@@ -133,10 +145,10 @@ impl Daemon {
     ) -> Option<Answer> {
         // Twice in one generation is what the program means if it shares ports, and else a mistake that the kernel has
         // to tell it; unless it let go of the first, as those do that look whether a port is free.
-        let worker = self.workers.get(&id)?;
-        let again = worker.calls.as_ref()?.seen.bound.contains(&held);
+        let again = self.calls(id)?.seen.bound.contains(&held);
+        let root = self.workers.get(&id).map(|worker| worker.child.pid());
         let shares = socket::is_port_shared(copy.as_fd()).unwrap_or(false);
-        if again && !shares && waiting::is_held(worker.child.pid(), held) {
+        if again && !shares && root.is_some_and(|pid| waiting::is_held(pid, held)) {
             return Some(Answer::GoOn);
         }
         let nonblocking = socket::is_nonblocking(copy.as_fd()).unwrap_or(false);
@@ -151,8 +163,11 @@ impl Daemon {
             self.say_once(id, format!("Cannot give {text} to {}: {error}", call.tid));
             return None;
         }
-        let calls = self.calls(id)?;
-        calls.seen.bound.insert(held);
+        let seen = &mut self.calls(id)?.seen;
+        seen.bound.insert(held);
+        if place.kind == Type::Datagram {
+            seen.listened.insert(held);
+        }
         self.claimed(id);
         Some(Answer::Done)
     }
@@ -211,7 +226,7 @@ impl Daemon {
     }
 
     /// Takes charge of a socket of the program's own. `None` if that cannot be: the kernel will tell it why.
-    fn adopt(
+    pub(super) fn adopt(
         &mut self,
         id: WorkerId,
         tid: i32,
@@ -255,17 +270,6 @@ impl Daemon {
             .then_some(Answer::Done)
     }
 
-    fn is_adopted(&self, place: &Place, file: Option<&Path>) -> bool {
-        match &self.recipe.config.adopt {
-            None => false,
-            // Who binds a port for datagrams may be a client: it is adopted only if the operator names it.
-            Some(Adopt::Anything) => place.kind != Type::Datagram,
-            Some(Adopt::These(uris)) => uris
-                .iter()
-                .any(|uri| super::patterns::admits(uri, place, file)),
-        }
-    }
-
     fn warn_of_near_miss(&mut self, id: WorkerId, tid: i32, place: &Place, file: Option<&Path>) {
         let near = |l: &&Listener| l.place().is_some_and(|held| held.nearly(place));
         let Some(listener) = self.sockets.listeners().iter().find(near) else {
@@ -279,6 +283,16 @@ impl Daemon {
                  gets what the kernel says, most likely EADDRINUSE"
             ),
         );
+    }
+}
+
+/// Whether a socket at this place is to be held for later generations.
+pub(super) fn is_adopted(config: &Config, place: &Place, file: Option<&Path>) -> bool {
+    match &config.adopt {
+        None => false,
+        // Who binds a port for datagrams may be a client: it is adopted only if the operator names it.
+        Some(Adopt::Anything) => place.kind != Type::Datagram,
+        Some(Adopt::These(uris)) => uris.iter().any(|uri| patterns::admits(uri, place, file)),
     }
 }
 
@@ -301,7 +315,7 @@ fn spot(tid: i32, address: &SockAddr, socket: &OwnedFd) -> Option<Spot> {
 }
 
 /// Whether the bind that went on did what it was to do, and nothing has changed since.
-fn is_bound_there(socket: &OwnedFd, place: &Place) -> bool {
+pub(super) fn is_bound_there(socket: &OwnedFd, place: &Place) -> bool {
     match (socket::local(socket.as_fd()), &place.spot) {
         (Ok(socket::Local::Path(path)), Spot::Entry(entry)) => {
             path.file_name() == Some(&entry.name)

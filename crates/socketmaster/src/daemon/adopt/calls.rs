@@ -46,6 +46,8 @@ pub(super) struct Own {
     pub(super) place: Place,
     /// The path of a unix socket, from the root on.
     pub(super) file: Option<OsString>,
+    /// The thread that bound it, and the number that it has there.
+    pub(super) holder: (i32, i32),
 }
 
 /// What an upgrade hands over.

@@ -20,7 +20,13 @@
 
 mod answer;
 mod calls;
+mod datagrams;
+mod files;
 mod patterns;
 mod ready;
+mod remnant;
+mod takeover;
 
 pub use calls::{Calls, HeldCalls};
+pub use remnant::{HeldRemnant, Remnant};
+pub use takeover::{TakeOverError, Taken, take_listeners};

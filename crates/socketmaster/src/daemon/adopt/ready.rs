@@ -6,7 +6,8 @@ use crate::core::{Event, Generation, WorkerId};
 use crate::daemon::listeners::Listener;
 use crate::daemon::worker::Worker;
 use crate::daemon::{Daemon, now, words};
-use crate::sys::waiting::Sight;
+use crate::sys::process;
+use crate::sys::waiting::{self, How, Sight};
 
 /// How long after a program's start the log mentions a listener that it has not bound, if it has bound others.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -49,7 +50,7 @@ impl Daemon {
             .copied()
             .collect();
         if inodes.is_empty() {
-            return Some(Sight::Waiting(crate::sys::waiting::How::Accept));
+            return Some(Sight::Waiting(How::Accept));
         }
         // It found them listening already and left it at that: haproxy and gunicorn look (`SO_ACCEPTCONN`).
         inodes.sort_unstable();
@@ -111,6 +112,26 @@ impl Daemon {
                 )
             }
         })
+    }
+
+    /// Before a reload: what was adopted and the program has closed since is not asked of the next generation, and a
+    /// client would wait there for nobody.
+    pub(in crate::daemon) fn let_go_of_the_abandoned(&mut self) {
+        // After a crash nobody holds anything, and all of it is wanted.
+        if !self.workers.keys().any(|id| self.core.is_ready(*id)) {
+            return;
+        }
+        let descendants = process::children();
+        let released = self.sockets.release(|listener| {
+            let held = |pid: &i32| waiting::is_held(*pid, listener.inode());
+            listener.adopted().is_some() && !descendants.iter().any(held)
+        });
+        for listener in released {
+            let text = listener.actual();
+            self.log
+                .say(format!("Letting go of {text}: the program has closed it"));
+            listener.remove_path();
+        }
     }
 
     /// Lets go of what a failed worker alone had: a client would wait there for nobody.

@@ -15,9 +15,12 @@ use crate::wire::uri::{Address, Family, ListenUri};
 /// from one generation to the next.
 const LEAST_BACKLOG: i32 = 4096;
 
+/// The worker of a listener that came from none, but from a process that was taken over: workers count from 1.
+pub const TAKEN: WorkerId = WorkerId(0);
+
 impl Listener {
     /// Takes charge of a copy of a socket that a program has bound at this place, and makes it listen if it is of that
-    /// kind. `file` is the path of a unix socket, from the root on.
+    /// kind. `file` is the path of a unix socket, from the root on. [`TAKEN`] stands for a process that was no worker.
     ///
     /// # Errors
     /// What listen(2) says: another socket listens there, say. The socket is as it was then.
@@ -40,6 +43,14 @@ impl Listener {
             adopted: Some(worker),
             ..this
         })
+    }
+
+    /// The socket file, if it was made by a process that was taken over, whose calls nobody answers.
+    pub fn taken_file(&self) -> Option<&Path> {
+        match (&self.uri.address, self.adopted) {
+            (Address::UnixPath(path), Some(TAKEN)) => Some(path),
+            _ => None,
+        }
     }
 
     pub(super) fn held_adopted(&self) -> Option<HeldAdopted> {
@@ -68,10 +79,7 @@ impl Listener {
         let mut place = Place::of(fd.as_fd()).unwrap_or_default();
         if let (None, Some(file)) = (&place, &file) {
             // It was bound by a path that is no path from the root on.
-            place = crate::sys::peer::Entry::of(file).ok().map(|entry| Place {
-                kind: Type::Stream,
-                spot: Spot::Entry(entry),
-            });
+            place = Place::of_file(fd.as_fd(), file).ok();
         }
         let place = place.ok_or(io::ErrorKind::NotFound)?;
         let uri = listen_uri(&place, file.as_deref(), adopted.backlog);

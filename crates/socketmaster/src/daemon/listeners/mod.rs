@@ -20,6 +20,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
+pub use adopted::TAKEN;
 pub use error::{OpenError, Reason};
 pub use place::{Place, Spot};
 

@@ -53,6 +53,17 @@ impl Place {
         Ok(spot.map(|spot| Self { kind, spot }))
     }
 
+    /// Where this unix socket is, whose file has this path from the root on.
+    ///
+    /// # Errors
+    /// What getsockopt(2) or stat(2) says.
+    pub fn of_file(socket: BorrowedFd<'_>, file: &Path) -> io::Result<Self> {
+        Ok(Self {
+            kind: socket::socket_type(socket)?,
+            spot: Spot::Entry(Entry::of(file)?),
+        })
+    }
+
     /// Whether whoever wrote the one may have meant the other: they share a port, and only the address, the family or
     /// dual stack tells them apart.
     #[must_use]

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::UpgradeError;
 use crate::core::{Generation, State, Time, WorkerId};
-use crate::daemon::adopt::HeldCalls;
+use crate::daemon::adopt::{HeldCalls, HeldRemnant};
 use crate::daemon::log::HeldLog;
 use crate::sys::user::Account;
 use crate::sys::{fds, handover};
@@ -58,6 +58,12 @@ pub struct Handover {
     /// The children that were there before the first start.
     #[serde(default)]
     pub inherited: Vec<i32>,
+    /// What draining workers have left behind.
+    #[serde(default)]
+    pub remnants: Vec<HeldRemnant>,
+    /// The process that the listeners were taken from: its pid, its pidfd, and whether it was told to stop.
+    #[serde(default)]
+    pub taken: Option<(i32, i32, bool)>,
 }
 
 /// One worker on its way through an upgrade.

@@ -12,7 +12,7 @@ use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
 use super::Daemon;
-use super::adopt::{Calls, HeldCalls};
+use super::adopt::{Calls, HeldCalls, HeldRemnant, Taken};
 use super::inputs::Input;
 use super::listeners::Listener;
 use crate::sys::fds;
@@ -129,6 +129,11 @@ impl Daemon {
                 .iter()
                 .filter_map(|w| w.calls.as_ref().map(HeldCalls::fd)),
         );
+        let remnants = self.remnants.iter();
+        let remnants: Vec<_> = remnants.map(|(id, left)| left.to_held(*id)).collect();
+        open.extend(remnants.iter().map(HeldRemnant::fd));
+        let taken = self.taken.as_ref().map(Taken::to_held);
+        open.extend(taken.map(|(_, fd, _)| fd));
         let state = Handover {
             version: handover::VERSION,
             pid: std::process::id(),
@@ -144,6 +149,8 @@ impl Daemon {
             rundir,
             blind_said: self.blind_said,
             inherited: self.inherited.clone(),
+            remnants,
+            taken,
         };
         (state, open)
     }

@@ -11,4 +11,4 @@ mod filter;
 mod notification;
 
 pub use filter::{Filter, Names, install};
-pub use notification::{Call, Trapped, go_on, is_waiting, next, put, succeed};
+pub use notification::{Call, Trapped, go_on, is_deserted, is_waiting, next, put, succeed};

@@ -57,18 +57,13 @@ impl Trapped {
 /// # Errors
 /// `WouldBlock` if none waits.
 pub fn next(notify: BorrowedFd<'_>) -> io::Result<Option<Call>> {
-    let mut fds = [PollFd::from_borrowed_fd(notify, PollFlags::IN)];
-    let now = Timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    poll(&mut fds, Some(&now))?;
-    let seen = fds[0].revents();
+    let seen = look(notify)?;
     if !seen.contains(PollFlags::IN) {
-        return if seen.intersects(PollFlags::HUP | PollFlags::ERR) {
-            Ok(None)
-        } else {
+        // Hung up.
+        return if seen.is_empty() {
             Err(io::ErrorKind::WouldBlock.into())
+        } else {
+            Ok(None)
         };
     }
     // The kernel wants it zeroed. That it is as long as the kernel's is part of the request's number (ioctl(2)).
@@ -97,6 +92,23 @@ pub fn next(notify: BorrowedFd<'_>) -> io::Result<Option<Call>> {
         trapped: Trapped::from_number(notice.data.nr),
         args: notice.data.args,
     }))
+}
+
+/// Whether the last process under the filter has gone. On kernels that count zombies, once it has been reaped.
+#[must_use]
+pub fn is_deserted(notify: BorrowedFd<'_>) -> bool {
+    // A call that waits tells that there is a process.
+    matches!(look(notify), Ok(seen) if !seen.contains(PollFlags::IN) && !seen.is_empty())
+}
+
+fn look(notify: BorrowedFd<'_>) -> io::Result<PollFlags> {
+    let mut fds = [PollFd::from_borrowed_fd(notify, PollFlags::IN)];
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    poll(&mut fds, Some(&now))?;
+    Ok(fds[0].revents())
 }
 
 /// Whether the call still waits: if so, what was read of its thread after its receipt belongs to it and not to another

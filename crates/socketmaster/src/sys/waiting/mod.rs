@@ -108,7 +108,7 @@ pub fn look(root_pid: i32, inodes: &[u64]) -> Sight {
     look_in(Path::new("/proc"), root_pid, inodes).1
 }
 
-/// Whether `root_pid` or one of its descendants holds the socket of this inode, as far as we may look.
+/// Whether `root_pid` or one of its descendants holds the socket of this inode; also if we may not look.
 #[must_use]
 pub fn is_held(root_pid: i32, inode: u64) -> bool {
     let proc = Path::new("/proc");
@@ -117,8 +117,11 @@ pub fn is_held(root_pid: i32, inode: u64) -> bool {
         let Ok(process) = Process::open(proc, pid) else {
             continue;
         };
-        if Holdings::of(&process, &[inode]).is_ok_and(|held| !held.sockets.is_empty()) {
-            return true;
+        match Holdings::of(&process, &[inode]) {
+            Ok(held) if held.sockets.is_empty() => {}
+            Ok(_) => return true,
+            Err(error) if procfs::refuses(error) && process.runs() => return true,
+            Err(_) => {}
         }
         process.children(&mut tree);
     }

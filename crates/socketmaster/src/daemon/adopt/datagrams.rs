@@ -1,0 +1,49 @@
+//! Datagram sockets, which nobody listens on: bound is all that they get, and that the kernel does after our answer.
+
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use super::answer::is_bound_there;
+use crate::core::WorkerId;
+use crate::daemon::Daemon;
+use crate::daemon::inputs::{Input, Task};
+use crate::sys::{peer, socket};
+
+/// Microseconds pass from our answer to the bind.
+const SOON: Duration = Duration::from_millis(5);
+
+impl Daemon {
+    /// Looks what has become of a bind that went on.
+    pub(super) fn look_later(&mut self, id: WorkerId, inode: u64) {
+        let inputs = self.inputs.clone();
+        self.tasks.push(Task::spawn(async move {
+            tokio::time::sleep(SOON).await;
+            let _ = inputs.send(Input::Bound(id, inode));
+        }));
+    }
+
+    /// Adopts it if it is bound, and still there.
+    pub(in crate::daemon) fn bound(&mut self, id: WorkerId, inode: u64) {
+        self.tasks.retain(|task| !task.is_over());
+        let Some(own) = self
+            .calls(id)
+            .and_then(|calls| calls.seen.own.remove(&inode))
+        else {
+            return;
+        };
+        let (tid, number) = own.holder;
+        let Ok(copy) = peer::copy_fd(tid, number) else {
+            return;
+        };
+        if socket::inode(copy.as_fd()).is_ok_and(|now| now == inode)
+            && is_bound_there(&copy, &own.place)
+            && self.adopt(id, tid, copy, own, 0).is_some()
+        {
+            if let Some(calls) = self.calls(id) {
+                calls.seen.bound.insert(inode);
+                calls.seen.listened.insert(inode);
+            }
+            self.claimed(id);
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! What is left of a draining worker whose first process has ended: the descriptor of its calls hangs up only when its
+//! last process has gone, wherever that has put itself.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::fd::AsFd;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Calls, HeldCalls};
+use crate::core::{Ending, Event, Generation, WorkerId};
+use crate::daemon::Daemon;
+use crate::daemon::upgrade::Preflight;
+use crate::daemon::worker::Worker;
+use crate::sys::{process, seccomp};
+use crate::wire::environment;
+
+/// Processes without the first.
+#[derive(Debug)]
+pub struct Remnant {
+    generation: Generation,
+    ending: Ending,
+    pub(super) calls: Calls,
+}
+
+/// One on its way through an upgrade.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct HeldRemnant {
+    id: WorkerId,
+    generation: Generation,
+    ending: Ending,
+    calls: HeldCalls,
+}
+
+impl Remnant {
+    /// What the next program needs to go on.
+    #[must_use]
+    pub fn to_held(&self, id: WorkerId) -> HeldRemnant {
+        HeldRemnant {
+            id,
+            generation: self.generation,
+            ending: self.ending,
+            calls: self.calls.to_held(),
+        }
+    }
+}
+
+impl HeldRemnant {
+    /// The number of its descriptor.
+    #[must_use]
+    pub fn fd(&self) -> i32 {
+        self.calls.fd()
+    }
+}
+
+impl Daemon {
+    /// Keeps what is left of a worker that drains and whose first process has been reaped; gives the worker back if
+    /// nothing is.
+    pub(in crate::daemon) fn keep_remnant(
+        &mut self,
+        id: WorkerId,
+        pid: i32,
+        mut worker: Worker,
+        ending: Ending,
+    ) -> Option<Worker> {
+        let left = |calls: &mut Calls| !seccomp::is_deserted(calls.notify.as_fd());
+        let Some(calls) = worker.calls.take_if(left) else {
+            return Some(worker);
+        };
+        let generation = worker.generation;
+        self.log.say(format!(
+            "Generation {} drains on: {pid} has left processes behind",
+            generation.0
+        ));
+        let remnant = Remnant {
+            generation,
+            ending,
+            calls,
+        };
+        self.remnants.insert(id, remnant);
+        None
+    }
+
+    /// Goes on with one after an upgrade.
+    ///
+    /// # Errors
+    /// The descriptor is not there.
+    pub(in crate::daemon) fn take_back_remnant(
+        &mut self,
+        held: HeldRemnant,
+    ) -> std::io::Result<()> {
+        let HeldRemnant {
+            id,
+            generation,
+            ending,
+            calls,
+        } = held;
+        let calls = Calls::from_held(calls, id, &self.inputs)?;
+        let remnant = Remnant {
+            generation,
+            ending,
+            calls,
+        };
+        self.remnants.insert(id, remnant);
+        Ok(())
+    }
+
+    /// The last process of a worker has gone. While its first is there, or has not been reaped, that one's end tells.
+    pub(in crate::daemon) fn deserted(&mut self, id: WorkerId) {
+        if let Some(remnant) = self.remnants.remove(&id) {
+            self.log.say(format!(
+                "Generation {}: the last process has gone",
+                remnant.generation.0
+            ));
+            self.handle(Event::Exited(id, remnant.ending));
+        }
+    }
+
+    /// Sends a signal to the processes of a remnant that have become our children: those whose parent has ended.
+    pub(in crate::daemon) fn signal_remnant(&mut self, id: WorkerId, signal: i32) -> bool {
+        let Some(remnant) = self.remnants.get(&id) else {
+            return false;
+        };
+        let mark = environment::generation_mark(remnant.generation.0);
+        let known: BTreeSet<i32> = self
+            .workers
+            .values()
+            .map(|worker| worker.child.pid())
+            .chain(self.inherited.iter().copied())
+            .chain(self.preflight.as_ref().map(Preflight::pid))
+            .collect();
+        let of_generation = |pid: &i32| {
+            let variables = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            variables
+                .split(|byte| *byte == 0)
+                .any(|v| v == mark.as_bytes())
+        };
+        let left: Vec<i32> = process::children()
+            .into_iter()
+            .filter(|pid| !known.contains(pid) && !self.log.is_forwarder(*pid))
+            .filter(of_generation)
+            .collect();
+        let name = crate::sys::signals::name(signal);
+        self.log.say(format!(
+            "Sending SIG{name} to what generation {} left behind: {left:?}",
+            remnant.generation.0
+        ));
+        process::signal_all(&left, signal);
+        true
+    }
+}
