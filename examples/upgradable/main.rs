@@ -16,8 +16,9 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use upgradable::{Error, Options, Server, Signal};
 
+// Seen from outside, because the benchmark is this server too.
 #[tokio::main]
-async fn main() -> Result<(), Error> {
+pub(crate) async fn main() -> Result<(), Error> {
     // Which version we are is known only after the start, and so are the bytes for the next.
     let version = std::sync::Arc::new(std::sync::OnceLock::new());
     let ours = std::sync::Arc::clone(&version);

@@ -11,6 +11,7 @@
 )]
 
 mod app;
+mod careless;
 mod http;
 mod load;
 mod log;
@@ -23,6 +24,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub use app::{App, fixture};
+pub use careless::{Careless, Tally};
 pub use http::{Address, Answer, get, get_in};
 pub use load::{Load, Report};
 pub use log::{Line, Log};

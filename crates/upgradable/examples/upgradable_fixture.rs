@@ -3,7 +3,7 @@
 //!
 //! `version NAME` what `/` answers; `exit N`, `crash MS`, `hang` and `grandchild` instead of becoming ready (the last
 //! starts a process that keeps all it has and exits); `warm MS` before it is ready; `lame-duck MS`, `drain MS`,
-//! `ready-timeout MS`; `stock` has axum's own `serve` say goodbye; `pause` never accepts.
+//! `ready-timeout MS`; `pause` never accepts.
 //!
 //! It listens on the addresses of its arguments, `NAME=ADDRESS` by name, and answers datagrams to `udp:ADDRESS`.
 
@@ -23,8 +23,7 @@ use axum::extract::State;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::routing::get;
 use tokio::time::sleep;
-use upgradable::tokio::{Listener, Stream};
-use upgradable::{Conn, Error, Options, Server, Signal};
+use upgradable::{Error, Options, Server, Signal};
 
 struct Script(String);
 
@@ -114,20 +113,10 @@ async fn main() -> Result<(), Error> {
         return server.drained().await;
     }
     let app = app(&server, &script);
-    let stock = script.word("stock").is_some();
-    let serve = |listener: Listener| {
-        let (app, server) = (app.clone(), server.clone());
-        tokio::spawn(async move {
-            if !stock {
-                return listener.serve(app).await;
-            }
-            let leaving = server.leaving();
-            let served = axum::serve(Stock(listener), app).with_graceful_shutdown(leaving);
-            let _ = served.await;
-            Ok(())
-        })
-    };
-    let tasks: Vec<_> = listeners.into_iter().map(serve).collect();
+    let tasks: Vec<_> = listeners
+        .into_iter()
+        .map(|listener| tokio::spawn(listener.serve(app.clone())))
+        .collect();
     for task in tasks {
         task.await.unwrap()?;
     }
@@ -206,24 +195,5 @@ impl futures_core::Stream for Ticks {
         self.1 = None;
         self.0 += 1;
         std::task::Poll::Ready((self.0 <= 10).then(|| Ok(format!("tick {}\n", self.0).into())))
-    }
-}
-
-/// A listener as axum's own `serve` wants it, which never hears that it is time to go.
-struct Stock(Listener);
-
-impl axum::serve::Listener for Stock {
-    type Io = Conn<Stream>;
-    type Addr = ();
-
-    async fn accept(&mut self) -> (Self::Io, ()) {
-        match self.0.accept().await {
-            Some(conn) => (conn, ()),
-            None => std::future::pending().await,
-        }
-    }
-
-    fn local_addr(&self) -> std::io::Result<()> {
-        Ok(())
     }
 }

@@ -88,7 +88,8 @@ fn rate_limit() {
     );
 }
 
-/// In short: nothing is lost, and it comes to an end. What it costs is measured when nothing else runs.
+/// In short: nothing is lost where its control does lose, and it comes to an end. What it costs is measured when
+/// nothing else runs.
 #[test]
 fn the_benchmark() {
     let output = std::process::Command::new(example("upgradable_bench"))
@@ -98,6 +99,7 @@ fn the_benchmark() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{output:?}");
     assert!(said.contains("with 2 upgrades"), "{said}");
+    assert_eq!(said.matches(": lost 0 of ").count(), 2, "{said}");
     println!("{said}");
 }
 

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use testbed::{Load, processes};
+use testbed::{Careless, Load, processes};
 
 use crate::chain::Chain;
-use crate::clients::Careless;
 
 const UPGRADES: usize = 100;
 
@@ -49,19 +48,6 @@ fn a_hundred_upgrades_lose_no_request_of_careless_clients() {
     assert_eq!(tally.failed, 0, "{:?}", tally.first_error);
     // They were asked to go each time, and not cut.
     assert!(tally.connections > UPGRADES);
-}
-
-/// The control: without lame duck the same clients do lose requests, so their zero means something.
-#[test]
-fn the_same_clients_lose_requests_without_lame_duck() {
-    let chain = Chain::fixture("stock\nlame-duck 0");
-    let clients = Careless::start(chain.address, 16, Duration::from_millis(2));
-    for _ in 0..30 {
-        chain.upgrade();
-    }
-    let tally = clients.stop();
-    println!("control: {} answered, {} lost", tally.ok, tally.failed);
-    assert!(tally.failed > 0);
 }
 
 #[test]

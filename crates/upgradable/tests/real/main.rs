@@ -7,7 +7,6 @@
 )]
 
 mod chain;
-mod clients;
 mod examples;
 mod failures;
 mod finish;

@@ -5,10 +5,9 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use testbed::{Load, Setup, get};
+use testbed::{Careless, Load, Setup, get};
 
 use crate::chain::{built, example, free_port};
-use crate::clients::Careless;
 
 /// The supervisor of this workspace.
 fn socketmaster() -> PathBuf {

@@ -1,30 +1,36 @@
 //! Clients that keep their connection and do not look before they write: what a pooled HTTP client is at its worst.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::chain::send;
-
+/// What they saw.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
-    pub(crate) ok: usize,
-    pub(crate) failed: usize,
-    pub(crate) connections: usize,
-    pub(crate) first_error: Option<String>,
+pub struct Tally {
+    /// Requests that were answered.
+    pub ok: usize,
+    /// Requests that were not.
+    pub failed: usize,
+    /// How many connections it took.
+    pub connections: usize,
+    /// Why the first of them failed.
+    pub first_error: Option<String>,
 }
 
-pub(crate) struct Careless {
+/// Clients at work.
+#[derive(Debug)]
+pub struct Careless {
     stop: Arc<AtomicBool>,
     clients: Vec<JoinHandle<Tally>>,
 }
 
 impl Careless {
-    /// Each client waits up to `gap` between two requests.
-    pub(crate) fn start(address: SocketAddr, clients: usize, gap: Duration) -> Self {
+    /// Sets clients to work until [`Careless::stop`]. Each waits up to `gap` between two requests.
+    #[must_use]
+    pub fn start(address: SocketAddr, clients: usize, gap: Duration) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let client = |seed| {
             let stop = Arc::clone(&stop);
@@ -51,7 +57,12 @@ impl Careless {
         Self { stop, clients }
     }
 
-    pub(crate) fn stop(self) -> Tally {
+    /// Lets each client finish its request, and adds up.
+    ///
+    /// # Panics
+    /// A client has.
+    #[must_use]
+    pub fn stop(self) -> Tally {
         self.stop.store(true, Ordering::Relaxed);
         let mut sum = Tally::default();
         for client in self.clients {
@@ -81,7 +92,9 @@ fn ask(
             BufReader::new(stream)
         }
     };
-    send(stream.get_mut(), "/", true)?;
+    stream
+        .get_mut()
+        .write_all(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")?;
     let (mut length, mut close) = (None, false);
     let mut line = String::new();
     loop {

@@ -1,24 +1,16 @@
-//! What upgrades cost: `cargo run --release -p upgradable --example upgradable_bench`.
-//!
 //! The article's test: `examples/upgradable` under load for a while, and for another while with a few upgrades in
-//! between. In pairs, whose order alternates, so that a machine that gets slower or faster favours none. Beside the
-//! requests a second it compares the requests per second of processor time, server and clients together, which a
-//! busy neighbour disturbs less. Arguments: the seconds of each half (20), the pairs (5), the upgrades (4).
+//! between.
+//!
+//! In pairs, whose order alternates, so that a machine that gets slower or faster favours none. Beside the requests a
+//! second it compares the requests per second of processor time, server and clients together, which a busy neighbour
+//! disturbs less.
 
-#![allow(
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    reason = "it measures real time, and one that cannot go on has failed"
-)]
-
-use std::net::{SocketAddr, TcpListener};
-use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, WaitOptions, set_child_subreaper, wait};
-use testbed::{Address, Load, PATIENCE, get, poll, processes};
+use testbed::Load;
+
+use crate::served::{Program, Served};
 
 const CLIENTS: usize = 8;
 
@@ -31,16 +23,7 @@ struct Half {
     processes: usize,
 }
 
-fn main() {
-    let mut numbers = std::env::args()
-        .skip(1)
-        .map(|word| word.parse::<u32>().unwrap());
-    let seconds = numbers.next().unwrap_or(20);
-    let pairs = numbers.next().unwrap_or(5);
-    let upgrades = numbers.next().unwrap_or(4);
-    // So that we wait for all of a chain, and their processor time is known.
-    set_child_subreaper(Pid::from_raw(1)).unwrap();
-
+pub(crate) fn measure(seconds: u32, pairs: u32, upgrades: u32) {
     let (mut rates, mut thrifts, mut lost) = (Vec::new(), Vec::new(), 0);
     for pair in 0..pairs {
         let turned = pair % 2 == 1;
@@ -82,24 +65,18 @@ fn median(mut all: Vec<f64>) -> f64 {
 /// A server from its start to its end.
 fn half(seconds: u32, upgrades: u32) -> Half {
     let before = processor_seconds();
-    let url = start();
-    let load = Load::start(&url, CLIENTS, "/");
+    let server = Served::start(Program::Article);
+    let load = Load::start(&server.url(), CLIENTS, "/");
     let begin = Instant::now();
     let step = Duration::from_secs(seconds.into()) / (upgrades + 1);
     for n in 1..=upgrades {
         sleep((step * n).saturating_sub(begin.elapsed()));
-        // Refused as long as the one before is there.
-        let done = poll(PATIENCE, || {
-            get(&url, "/upgrade").ok().filter(|said| said.status == 200)
-        });
-        done.expect("an upgrade");
+        server.upgrade();
     }
     sleep(Duration::from_secs(seconds.into()).saturating_sub(begin.elapsed()));
     let report = load.stop();
     let span = begin.elapsed().as_secs_f64();
-
-    processes::signal(get(&url, "/").unwrap().pid(), Signal::TERM);
-    while wait(WaitOptions::empty()).is_ok() {}
+    server.stop();
     let requests = f64::from(u32::try_from(report.ok).unwrap());
     Half {
         rate: requests / span,
@@ -107,24 +84,6 @@ fn half(seconds: u32, upgrades: u32) -> Half {
         failed: report.failed,
         processes: report.by_pid.len(),
     }
-}
-
-fn start() -> Address {
-    let free = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
-    let address: SocketAddr = free.unwrap();
-    let program = std::env::current_exe()
-        .unwrap()
-        .with_file_name("upgradable");
-    let mut command = Command::new(program);
-    command
-        .arg(address.to_string())
-        .stdin(Stdio::null())
-        .process_group(0);
-    // Reaped with all that come of it.
-    drop(command.spawn().unwrap());
-    let url = Address::Tcp(address);
-    poll(PATIENCE, || get(&url, "/").ok()).expect("it answers");
-    url
 }
 
 /// Of this process and of those that it has waited for: proc_pid_stat(5), in ticks of 10 ms.
