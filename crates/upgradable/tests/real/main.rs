@@ -7,6 +7,7 @@
 )]
 
 mod chain;
+mod epoll;
 mod examples;
 mod failures;
 mod finish;
