@@ -12,7 +12,7 @@ fn placed(machine: &Machine, unit: &str) -> String {
         .replace("/usr/bin/socketmaster", "/run/test/socketmaster")
         .replace("/path/app", "/run/test/current")
         .replace("/etc/socketmaster/", "/run/test/")
-        .replace(":7008", &format!(":{}", machine.port));
+        .replace(":7008", &format!(":{}", machine.address.port()));
     assert_ne!(placed, unit);
     placed
 }
@@ -22,7 +22,7 @@ fn recommended(machine: &Machine) {
     machine.install("socketmaster@.service", &placed(machine, RECOMMENDED));
     let flags = format!(
         "SOCKETMASTER_FLAGS=-listen tcp://:{} -command /run/test/current\n",
-        machine.port
+        machine.address.port()
     );
     std::fs::write(machine.path("web.env"), flags).unwrap();
 }
@@ -216,9 +216,12 @@ fn a_socket_unit_brings_the_socket_as_fd_3_and_keeps_it_through_a_restart() {
     let Some(machine) = Machine::start() else {
         return;
     };
-    let socket = format!("[Socket]\nListenStream=127.0.0.1:{}\n", machine.port);
+    let socket = format!(
+        "[Socket]\nListenStream=127.0.0.1:{}\n",
+        machine.address.port()
+    );
     let service = placed(&machine, ARTICLE)
-        .replace(&format!("tcp://:{}", machine.port), "fd://3")
+        .replace(&format!("tcp://:{}", machine.address.port()), "fd://3")
         .replace("[Service]", "[Service]\nType=notify");
     machine.install("app.socket", &socket);
     machine.install("app.service", &service);

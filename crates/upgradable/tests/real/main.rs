@@ -16,3 +16,4 @@ mod load;
 mod notify;
 mod stop;
 mod supervised;
+mod systemd;
