@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -51,6 +51,13 @@ impl Address {
             .next()
             .map(Self::Ip)
             .ok_or_else(|| bad("the host has no address"))
+    }
+
+    /// What `:PORT` means where there is no IPv6: all addresses of IPv4. `None` for any other text.
+    pub(crate) fn without_ipv6(text: &str) -> Option<Self> {
+        let text = text.strip_prefix("tcp://").unwrap_or(text);
+        let port = text.strip_prefix(':')?.parse().ok()?;
+        Some(Self::Ip((Ipv4Addr::UNSPECIFIED, port).into()))
     }
 
     /// Whether a socket bound to `held` is what is meant by this.
@@ -115,6 +122,14 @@ mod tests {
         for text in ["127.0.0.1:80", "[::]:80", "unix:/run/a", "unix:@a"] {
             assert_eq!(Address::parse(text).unwrap().to_string(), text);
         }
+    }
+
+    #[test]
+    fn every_address_is_every_ipv4_address_where_there_is_no_other() {
+        assert_eq!(Address::without_ipv6(":80"), Some(ip("0.0.0.0:80")));
+        assert_eq!(Address::without_ipv6("tcp://:80"), Some(ip("0.0.0.0:80")));
+        assert_eq!(Address::without_ipv6("[::]:80"), None);
+        assert_eq!(Address::without_ipv6("unix::80"), None);
     }
 
     #[test]

@@ -70,9 +70,9 @@ impl Server {
         Ok(Self { shared })
     }
 
-    /// Listens on `HOST:PORT`, `:PORT` (every address), `unix:PATH` or `unix:@NAME`: on the socket handed over for
-    /// it, or, if none was handed over at all, on a new one. All listening sockets are to be asked for before the
-    /// first accept.
+    /// Listens on `HOST:PORT`, `:PORT` (every address; where there is no IPv6, every one of IPv4), `unix:PATH` or
+    /// `unix:@NAME`: on the socket handed over for it, or, if none was handed over at all, on a new one. All listening
+    /// sockets are to be asked for before the first accept.
     ///
     /// The sockets can come from the version before, from socketmaster (`EINHORN_FDS`), or from systemd
     /// (sd_listen_fds(3)). A port of 0 means any port of that host.

@@ -135,11 +135,18 @@ impl Sockets {
         };
         let named = |held: &Held| name.is_empty() || held.name.is_empty() || held.name == name;
         let free = |held: &Held| !held.claimed && named(held);
-        let tests: [&dyn Fn(&Held) -> bool; 4] = [
+        let ipv4 = Address::without_ipv6(asked);
+        let tests: [&dyn Fn(&Held) -> bool; 5] = [
             &|held| !name.is_empty() && held.name == name && held.given,
             &|held| free(held) && held.asked == asked,
             &|held| free(held) && held.address == *address,
             &|held| free(held) && address.is_served_by(&held.address),
+            &|held| {
+                free(held)
+                    && ipv4
+                        .as_ref()
+                        .is_some_and(|all| all.is_served_by(&held.address))
+            },
         ];
         for test in tests {
             match *by(test) {
@@ -172,7 +179,12 @@ impl Sockets {
     ) -> Result<Held, Error> {
         let error = |error| Error::Bind(asked.to_owned(), error);
         let fd = match (kind, address) {
-            (Kind::Listener, address) => socket::listen(address),
+            (Kind::Listener, address) => {
+                socket::listen(address).or_else(|error| match Address::without_ipv6(asked) {
+                    Some(ipv4) if socket::lacks_family(&error) => socket::listen(&ipv4),
+                    _ => Err(error),
+                })
+            }
             (Kind::Datagram, Address::Ip(address)) => socket::datagram(*address),
             (Kind::Datagram, _) => Err(std::io::ErrorKind::Unsupported.into()),
         };

@@ -67,6 +67,16 @@ pub(crate) fn listen(address: &Address) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
+/// Whether the system cannot do what was asked for because it has no such addresses: IPv6 is switched off (ipv6(7),
+/// `RestrictAddressFamilies=` of systemd.exec(5)).
+pub(crate) fn lacks_family(error: &io::Error) -> bool {
+    let errno = rustix::io::Errno::from_io_error(error);
+    matches!(
+        errno,
+        Some(rustix::io::Errno::AFNOSUPPORT | rustix::io::Errno::ADDRNOTAVAIL)
+    )
+}
+
 /// Takes the place of a socket file that nobody listens on any more.
 fn bind_path(path: &Path) -> io::Result<UnixListener> {
     match UnixListener::bind(path) {

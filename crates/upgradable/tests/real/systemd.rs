@@ -190,6 +190,26 @@ fn a_stop_lets_one_finish_that_was_not_the_child_of_systemd() {
     machine.finish();
 }
 
+/// `:PORT` in a unit that is allowed no IPv6.
+#[test]
+fn every_address_is_every_ipv4_address_where_ipv6_is_switched_off() {
+    let Some(machine) = Machine::start() else {
+        return;
+    };
+    release(&machine, 1);
+    let all = format!(":{}", machine.address.port());
+    let unit = unit(&machine).replace(&machine.address.to_string(), &all);
+    machine.install(
+        "app.service",
+        &format!("{unit}RestrictAddressFamilies=AF_INET AF_UNIX\n"),
+    );
+    machine.order(&["start", "app"]);
+    let next = reload(&machine);
+    assert_eq!(ask(&machine).pid(), next);
+    machine.order(&["stop", "app"]);
+    machine.finish();
+}
+
 /// A connection of the process that serves, in the middle of its second request.
 fn half_a_request(machine: &Machine) -> TcpStream {
     let mut open = TcpStream::connect(machine.address).unwrap();
