@@ -37,6 +37,36 @@ const NEEDS: &[Need] = &[
         suite: "gunicorn",
     },
     Need {
+        program: "uvicorn",
+        package: "uvicorn",
+        suite: "uvicorn",
+    },
+    Need {
+        program: "/usr/sbin/nginx",
+        package: "nginx",
+        suite: "nginx",
+    },
+    Need {
+        program: "/usr/sbin/haproxy",
+        package: "haproxy",
+        suite: "HAProxy",
+    },
+    Need {
+        program: "redis-server",
+        package: "redis-server",
+        suite: "Redis",
+    },
+    Need {
+        program: "php",
+        package: "php-cli",
+        suite: "PHP's built-in server",
+    },
+    Need {
+        program: "puma",
+        package: "puma",
+        suite: "Puma, a Ruby server",
+    },
+    Need {
         program: "/lib/systemd/systemd",
         package: "systemd",
         suite: "systemd units",
@@ -74,14 +104,28 @@ pub(crate) fn obstacle() -> Option<&'static str> {
     }
 }
 
+/// Installs the packages in `$@`. Those with a service would start it, on port 80 say; invoke-rc.d(8) and
+/// deb-systemd-invoke(1p) start none while this policy says "forbidden".
+const INSTALL: &str = r#"
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+    trap 'rm -f $policy' EXIT
+    trap 'exit 1' HUP INT TERM
+    printf '#!/bin/sh\nexit 101\n' >$policy
+    chmod 755 $policy
+fi
+apt-get install --quiet --yes --no-install-recommends "$@"
+"#;
+
 /// The commands that install them: the lists of packages once, then the packages.
 pub(crate) fn install(needs: &[&Need]) -> [Command; 2] {
-    let apt = |words: &[&str]| {
-        let mut command = Command::new("apt-get");
-        command.args(words).env("DEBIAN_FRONTEND", "noninteractive");
-        command
-    };
-    let mut install = apt(&["install", "--quiet", "--yes", "--no-install-recommends"]);
+    let mut update = Command::new("apt-get");
+    update.args(["update", "--quiet"]);
+    let mut install = Command::new("sh");
+    install.args(["-c", INSTALL, "sh"]);
     install.args(needs.iter().map(|need| need.package));
-    [apt(&["update", "--quiet"]), install]
+    for command in [&mut update, &mut install] {
+        command.env("DEBIAN_FRONTEND", "noninteractive");
+    }
+    [update, install]
 }

@@ -39,11 +39,14 @@ impl Answer {
     /// The body does not say.
     #[must_use]
     pub fn pid(&self) -> i32 {
-        let pid = self
-            .member("pid")
-            .as_i64()
-            .and_then(|pid| i32::try_from(pid).ok());
-        pid.unwrap_or_else(|| panic!("a pid in {:?}", self.body))
+        self.told_pid()
+            .unwrap_or_else(|| panic!("a pid in {:?}", self.body))
+    }
+
+    /// The process that answered, if the body says so.
+    #[must_use]
+    pub fn told_pid(&self) -> Option<i32> {
+        self.member("pid").as_i64()?.try_into().ok()
     }
 
     /// The version that the process says it is; empty if it says none.

@@ -31,7 +31,7 @@ pub use load::{Load, Report};
 pub use log::{Line, Log};
 pub use machine::Machine;
 pub use needs::{cannot_run, is_root, program};
-pub use setup::Setup;
+pub use setup::{Setup, free_port};
 pub use supervisor::{Supervisor, shell_status};
 
 /// How long anything may take that should happen soon.

@@ -23,7 +23,7 @@ pub struct Report {
     pub failed: usize,
     /// Why the first of them failed.
     pub errors: Vec<String>,
-    /// How many answers each process gave.
+    /// How many answers each process gave, of those that said which it was.
     pub by_pid: BTreeMap<i32, usize>,
 }
 
@@ -91,7 +91,9 @@ impl Report {
         match get(address, path) {
             Ok(answer) if answer.status == 200 => {
                 self.ok += 1;
-                *self.by_pid.entry(answer.pid()).or_default() += 1;
+                if let Some(pid) = answer.told_pid() {
+                    *self.by_pid.entry(pid).or_default() += 1;
+                }
             }
             Ok(answer) => self.fail(format!("status {}", answer.status)),
             Err(error) => self.fail(error.to_string()),

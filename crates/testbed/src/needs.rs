@@ -31,8 +31,10 @@ pub fn is_root() -> bool {
 #[must_use]
 pub fn program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    let folders = std::iter::once(PathBuf::from("/usr/bin")).chain(env::split_paths(&path));
-    let found = folders
+    // Servers stand in sbin, which an ordinary user's PATH does not have.
+    let found = ["/usr/bin", "/usr/sbin"].into_iter().map(PathBuf::from);
+    let found = found
+        .chain(env::split_paths(&path))
         .map(|folder| folder.join(name))
         .find(|file| file.is_file());
     if found.is_none() {

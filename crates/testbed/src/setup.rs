@@ -7,7 +7,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 
 use crate::app::{App, fixture};
 use crate::http::Address;
@@ -24,6 +24,8 @@ pub struct Setup {
     flags: Vec<OsString>,
     listen: Vec<String>,
     app: Vec<OsString>,
+    /// Where the app listens by itself, if it is not given its sockets.
+    adopts: Option<Vec<Address>>,
     variables: BTreeMap<OsString, OsString>,
     directory: Option<PathBuf>,
     stdin: Stdio,
@@ -69,6 +71,7 @@ impl Setup {
             flags: Vec::new(),
             listen: Vec::new(),
             app: Vec::new(),
+            adopts: None,
             variables: BTreeMap::new(),
             directory: None,
             stdin: Stdio::null(),
@@ -154,6 +157,13 @@ impl Setup {
         self
     }
 
+    /// By `socketmaster run`: the app binds these addresses itself.
+    #[must_use]
+    pub fn run(mut self, addresses: &[Address]) -> Self {
+        self.adopts = Some(addresses.to_vec());
+        self
+    }
+
     /// Starts the supervisor, and waits until it is known where it listens.
     ///
     /// # Panics
@@ -161,6 +171,11 @@ impl Setup {
     #[track_caller]
     #[must_use]
     pub fn start(mut self) -> Supervisor {
+        if let Some(addresses) = self.adopts.clone() {
+            let mut this = self.spawn();
+            this.addresses = addresses;
+            return this;
+        }
         if self.listen.is_empty() {
             let port = if self.is_original() { free_port() } else { 0 };
             self.listen.push(format!("tcp://127.0.0.1:{port}"));
@@ -194,11 +209,14 @@ impl Setup {
         let mut words = self.wrapper;
         words.push(self.program.into());
         let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).args(flags);
+        command.args(&words[1..]);
+        command.args(self.adopts.iter().map(|_| "run")).args(flags);
         for uri in &self.listen {
             command.args(["-listen", uri]);
         }
-        if let [program, args @ ..] = self.app.as_slice() {
+        if self.adopts.is_some() {
+            command.arg("--").args(&self.app);
+        } else if let [program, args @ ..] = self.app.as_slice() {
             command.arg("-command").arg(program);
             // Or an argument that looks like a flag would be one of the supervisor's.
             command.args((!args.is_empty()).then_some("--")).args(args);
@@ -239,8 +257,17 @@ fn address(uri: &str) -> Option<Address> {
     (host_and_port.port() != 0).then_some(Address::Tcp(host_and_port))
 }
 
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    let socket = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    socket.local_addr().expect("its number").port()
+/// A port that nobody listens on, below those that the system gives to clients. Each call has another.
+///
+/// # Panics
+/// There is none.
+#[must_use]
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Far apart for tests that run at the same time.
+    let first = process::id() * 61 % 20_000;
+    let next = || u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
+    let mut ports = (0..1000).map(|_| 10_000 + ((first + next()) % 20_000) as u16);
+    let is_free = |port: &u16| TcpListener::bind(("0.0.0.0", *port)).is_ok();
+    ports.find(is_free).expect("a free port")
 }
