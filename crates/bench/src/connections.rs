@@ -2,7 +2,6 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,7 +12,7 @@ use testbed::Supervisor;
 use crate::figure::{Figure, Target::AtMost, Target::Within, median};
 use crate::options::Options;
 use crate::process::switches;
-use crate::subject::{Place, Subject, this};
+use crate::subject::{Alone, Place, Subject, free_address};
 
 const CLIENTS: usize = 4;
 
@@ -55,9 +54,10 @@ fn per_connection(supervisor: &Supervisor, address: SocketAddr, count: usize) ->
 
 /// The app under the supervisor and the app alone take turns, the one or the other first.
 fn throughput(place: &mut Place, under: SocketAddr, options: &Options) -> Figure {
-    let alone = Alone::start(place);
+    let address = free_address();
+    let _alone = Alone::start(place, &["serve", "at", &address.to_string()]);
     let span = options.count(Duration::from_millis(250), Duration::from_millis(100));
-    let run = |address| {
+    let run = |address: SocketAddr| {
         let end = Instant::now() + span;
         clients(address, &|| Instant::now() < end) as f64
     };
@@ -66,9 +66,9 @@ fn throughput(place: &mut Place, under: SocketAddr, options: &Options) -> Figure
         .map(|round| {
             if round % 2 == 0 {
                 let first = run(under);
-                first / run(alone.address)
+                first / run(address)
             } else {
-                let first = run(alone.address);
+                let first = run(address);
                 run(under) / first
             }
         })
@@ -116,36 +116,4 @@ fn ask(address: SocketAddr) -> std::io::Result<()> {
     // Ends the connection at once: thousands that wait for their end would use up the ports.
     set_socket_linger(&stream, Some(Duration::ZERO))?;
     Ok(())
-}
-
-/// A port that was free a moment ago: the original cannot say which it was given.
-fn free_address() -> SocketAddr {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
-    free.expect("a free port")
-}
-
-/// The app without a supervisor.
-struct Alone {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Alone {
-    fn start(place: &mut Place) -> Self {
-        let address = free_address();
-        let child = Command::new(this())
-            .args(place.role(&["serve", "at", &address.to_string()]))
-            .stdin(Stdio::null())
-            .spawn()
-            .expect("the bench's own executable");
-        place.reports.wait("ready");
-        Self { child, address }
-    }
-}
-
-impl Drop for Alone {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

@@ -168,6 +168,16 @@ pub(crate) fn median(values: &[f64]) -> f64 {
     }
 }
 
+/// The middle of the ratios of each to its partner, measured in turn with it.
+pub(crate) fn ratio(values: &[f64], partners: &[f64]) -> f64 {
+    let pairs = values.iter().zip(partners);
+    median(
+        &pairs
+            .map(|(value, partner)| value / partner)
+            .collect::<Vec<_>>(),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,6 +187,11 @@ mod tests {
         assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
         assert!(median(&[]).is_nan());
+    }
+
+    #[test]
+    fn a_ratio_is_taken_pair_by_pair() {
+        assert_eq!(ratio(&[2.0, 30.0, 4.0], &[1.0, 10.0, 1.0]), 3.0);
     }
 
     #[test]

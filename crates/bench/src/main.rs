@@ -10,11 +10,15 @@
     reason = "a bench lives in real time, and a measurement that cannot go on has failed"
 )]
 
+mod adopted;
+mod calls;
+mod clients;
 mod connections;
 mod figure;
 mod growth;
 mod idle;
 mod logs;
+mod nginx;
 mod options;
 mod process;
 mod reload;
@@ -38,6 +42,9 @@ const MEASURES: &[(&str, Measure)] = &[
     ("logs", logs::measure),
     ("idle", idle::measure),
     ("growth", growth::measure),
+    ("calls", calls::measure),
+    ("nginx", nginx::measure),
+    ("adopted", adopted::measure),
 ];
 
 fn main() -> ExitCode {

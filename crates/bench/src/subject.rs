@@ -1,6 +1,8 @@
 //! The supervisor that is measured, and where it runs.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 use testbed::{Setup, Supervisor};
@@ -98,4 +100,37 @@ impl Place {
 /// The bench's own executable.
 pub(crate) fn this() -> PathBuf {
     std::env::current_exe().expect("a path of our own")
+}
+
+/// A port that nobody listens on: the original cannot say which it was given, and a program that is adopted need not.
+pub(crate) fn free_address() -> SocketAddr {
+    ([127, 0, 0, 1], testbed::free_port()).into()
+}
+
+/// An app without a supervisor, which listens by itself.
+#[derive(Debug)]
+pub(crate) struct Alone(Child);
+
+impl Alone {
+    /// Starts the role, and waits until it is ready.
+    pub(crate) fn start(place: &mut Place, words: &[&str]) -> Self {
+        let child = Command::new(this())
+            .args(place.role(words))
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("the bench's own executable");
+        place.reports.wait("ready");
+        Self(child)
+    }
+
+    pub(crate) fn pid(&self) -> i32 {
+        self.0.id().cast_signed()
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }

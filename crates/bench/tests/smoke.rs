@@ -24,7 +24,7 @@ fn every_figure_has_a_value() {
     );
     assert!(output.status.success(), "{said}\n{table}");
     let figures: Vec<Value> = serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap();
-    assert!(figures.len() > 20, "{table}");
+    assert!(figures.len() > 40, "{table}");
     for figure in figures {
         assert!(figure["value"].is_f64(), "{figure}");
         assert!(table.contains(figure["name"].as_str().unwrap()), "{table}");

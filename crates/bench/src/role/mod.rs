@@ -1,5 +1,6 @@
 //! What the bench's executable is when it stands behind a supervisor, or beside one to be compared.
 
+mod calls;
 mod pump;
 mod serve;
 mod write;
@@ -28,6 +29,7 @@ pub(crate) fn main(args: &[String]) -> ExitCode {
         "lines" => write::lines(args),
         "pump" => pump::pump(reports, args),
         "copy" => pump::copy(reports),
+        "calls" => calls::calls(reports, args),
         _ => return ExitCode::from(2),
     };
     match result {
