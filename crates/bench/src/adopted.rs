@@ -1,5 +1,7 @@
 //! What many reloads of an adopted program leave behind in the supervisor: nothing.
 
+use std::time::Duration;
+
 use testbed::{Address, processes};
 
 use crate::figure::{Figure, Target, Target::AtMost};
@@ -20,23 +22,25 @@ pub(crate) fn measure(subject: &Subject, options: &Options) -> Vec<Figure> {
         .start();
     supervisor.wait_for_line("Generation 1 is ready");
     let sizes = || {
+        // The log's pipes of a worker that has just ended are still to be closed.
+        testbed::pause(Duration::from_millis(300));
         let all = subject.processes(&supervisor);
         let sum = |of: fn(i32) -> f64| all.iter().map(|pid| of(*pid)).sum::<f64>();
         let descriptors = sum(|pid| processes::descriptors(pid).len() as f64);
         (sum(|pid| memory(pid, "VmRSS")), descriptors)
     };
     // By a quarter of them whatever is made once has been made.
-    let mut early = sizes();
+    let mut early = None;
     for reload in 1..=reloads {
         supervisor.hup();
         place.reports.wait("term");
         supervisor.wait_for_nth_line("Reload done", reload);
         supervisor.wait_for_nth_line("exit status 0", reload);
         if reload == reloads / 4 {
-            early = sizes();
+            early = Some(sizes());
         }
     }
-    let late = sizes();
+    let (early, late) = (early.expect("there were some"), sizes());
     vec![
         Figure::new(
             "RSS of all its own processes after 200 adopted reloads",
