@@ -1,6 +1,7 @@
 //! Steady load: clients that ask over and over, each time over a new connection, and count.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -88,14 +89,21 @@ impl Drop for Load {
 
 impl Report {
     fn ask(&mut self, address: &Address, path: &str) {
-        match get(address, path) {
-            Ok(answer) if answer.status == 200 => {
+        self.count(get(address, path).and_then(|answer| match answer.status {
+            200 => Ok(answer.told_pid()),
+            status => Err(io::Error::other(format!("status {status}"))),
+        }));
+    }
+
+    /// Counts one request: the process that answered, if it said which it is, or why there was no answer.
+    pub fn count(&mut self, answer: io::Result<Option<i32>>) {
+        match answer {
+            Ok(pid) => {
                 self.ok += 1;
-                if let Some(pid) = answer.told_pid() {
+                if let Some(pid) = pid {
                     *self.by_pid.entry(pid).or_default() += 1;
                 }
             }
-            Ok(answer) => self.fail(format!("status {}", answer.status)),
             Err(error) => self.fail(error.to_string()),
         }
     }
@@ -107,7 +115,8 @@ impl Report {
         }
     }
 
-    fn add(&mut self, other: Self) {
+    /// Adds what other clients saw.
+    pub fn add(&mut self, other: Self) {
         self.ok += other.ok;
         self.failed += other.failed;
         self.errors.extend(other.errors);
