@@ -25,8 +25,7 @@ fn a_master_with_a_worker() {
             http-request return status 200 content-type text/plain lf-string '{{\"pid\": %pid}}' unless {{ path /slow }}
             default_backend back
         backend back
-            server slow 127.0.0.1:{backend}
-        "
+            server slow 127.0.0.1:{backend}\n"
     );
     fs::write(&path, text).unwrap();
     let args = ["-W", "-db", "-f", path.to_str().unwrap()];
