@@ -2,8 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
 mod abrupt;
+mod awkward;
 mod drain;
+mod failures;
+mod growth;
 mod haproxy;
+mod hostile;
 mod nginx;
 mod redis;
 mod service;
