@@ -335,13 +335,14 @@ static void tell_all(int port, const char *path, char *end)
 
     // What cannot be bound to any address must not be given a listener's socket for its address.
     union address held = v4("127.0.0.1", port);
+    tell("bind too short there", raw_bind(fresh(AF_INET), &held, 15));
+    tell("bind too long there", raw_bind(fresh(AF_INET), &held, 129));
+    tell("bind negative there", raw_bind(fresh(AF_INET), &held, -1));
     tell("bind pipe there", raw_bind(pipes[0], &held, 16));
-    tell("bind bound there", raw_bind(bound, &held, 16));
     tell("bind closed there", raw_bind(77777, &held, 16));
     tell("bind unix there", raw_bind(fresh(AF_UNIX), &held, 16));
     tell("bind v6 there", raw_bind(fresh(AF_INET6), &held, 16));
-    tell("bind too short there", raw_bind(fresh(AF_INET), &held, 15));
-    tell("bind too long there", raw_bind(fresh(AF_INET), &held, 129));
+    tell("bind bound there", raw_bind(bound, &held, 16));
 
     // A path as long as it may be, without its zero, before memory that cannot be read.
     struct sockaddr_un *full = (void *)(end - sizeof *full);
@@ -384,7 +385,9 @@ static void call_by_chance(char *end)
         const int families[] = {AF_INET, AF_INET6, AF_UNIX};
         int family = families[dice % 3];
         odd.any.sa_family = dice & 8 ? family : odd.any.sa_family;
-        odd.v4.sin_port = 0;
+        odd.v4.sin_port = 0; // Of a unix address the first of an abstract name, which leaves no file behind.
+        for (size_t byte = 4; odd.any.sa_family == AF_UNIX && byte < sizeof odd; byte++)
+            ((char *)&odd)[byte] = 'a' + (unsigned char)((char *)&odd)[byte] % 26;
         long length = dice & 16 ? (long)(dice >> 8) % 130 : (int)state;
         memcpy(end - sizeof odd, &odd, sizeof odd);
         const void *addresses[] = {&odd, &odd, end - sizeof odd, end - (dice >> 16) % sizeof odd, (void *)(uintptr_t)state};

@@ -1,4 +1,4 @@
-//! Programs that finish what they have begun when they are told to stop: nothing is lost.
+//! Programs that finish what they have begun when they are told to stop.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use tempfile::TempDir;
 use testbed::{Address, Setup, free_port, program, setup};
 
-use crate::service::{APPS, loses_nothing, source, tcp};
+use crate::service::{APPS, finishes, loses_little, loses_nothing, source, tcp};
 
 /// The Go server, linked statically: no library could be put under it.
 fn go_server() -> Option<(TempDir, PathBuf)> {
@@ -84,6 +84,7 @@ fn gunicorn() {
     loses_nothing(setup.variable("PYTHONDONTWRITEBYTECODE", "1"), &[tcp(port)]);
 }
 
+/// Told to stop, it closes at once the connections of which it has read no request yet: `H11Protocol.shutdown`.
 #[test]
 fn uvicorn() {
     let port = free_port();
@@ -100,7 +101,8 @@ fn uvicorn() {
     let Some(setup) = command("uvicorn", &args) else {
         return;
     };
-    loses_nothing(setup.variable("PYTHONDONTWRITEBYTECODE", "1"), &[tcp(port)]);
+    let report = finishes(setup.variable("PYTHONDONTWRITEBYTECODE", "1"), &[tcp(port)]);
+    loses_little(&report);
 }
 
 #[test]

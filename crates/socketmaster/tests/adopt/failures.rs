@@ -1,6 +1,8 @@
 //! A version that cannot take over leaves the old one serving, and the log says why.
 
-use testbed::{Supervisor, free_port, get};
+use std::io::ErrorKind;
+
+use testbed::{Supervisor, free_port, get, until};
 
 use crate::nginx::Nginx;
 use crate::service::{leaves_nothing, reload, serve, tcp};
@@ -42,8 +44,9 @@ fn a_version_that_binds_another_port() {
         &format!("it has not bound tcp://127.0.0.1:{port}"),
     );
     // What it alone had is closed, or clients would wait there for nobody.
-    let refused = get(&tcp(other), "/").unwrap_err();
-    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+    until("nobody listens there", || {
+        get(&tcp(other), "/").is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+    });
     nginx.deploy(
         "",
         &format!("listen 127.0.0.1:{port}; listen 127.0.0.1:{other};"),
