@@ -12,6 +12,7 @@ pub mod holder;
 pub mod localtime;
 pub mod memory;
 pub mod names;
+pub mod options;
 pub mod peer;
 pub mod process;
 pub mod scm;

@@ -11,6 +11,7 @@ use crate::config::{Adopt, Config};
 use crate::core::WorkerId;
 use crate::daemon::Daemon;
 use crate::daemon::listeners::{Listener, Place, Spot};
+use crate::sys::options::{self, Change};
 use crate::sys::peer::{self, Base};
 use crate::sys::seccomp::{self, Call, Trapped};
 use crate::sys::socket::{self, Type};
@@ -159,6 +160,7 @@ impl Daemon {
         }
         let ours = listener.fd().try_clone_to_owned().ok()?;
         let text = place.to_string();
+        self.carry_over(id, copy, &ours, &text);
         if let Err(error) = self.put(id, call, &ours, copy) {
             self.say_once(id, format!("Cannot give {text} to {}: {error}", call.tid));
             return None;
@@ -170,6 +172,27 @@ impl Daemon {
         }
         self.claimed(id);
         Some(Answer::Done)
+    }
+
+    /// What the program has set on its socket, it means for the one that it gets.
+    fn carry_over(&mut self, id: WorkerId, copy: &OwnedFd, ours: &OwnedFd, text: &str) {
+        let Some(pid) = self.workers.get(&id).map(|worker| worker.child.pid()) else {
+            return;
+        };
+        for change in options::carry_over(copy.as_fd(), ours.as_fd()) {
+            let Change { name, old, new, .. } = &change;
+            self.say_once(
+                id,
+                match &change.refused {
+                    None => format!(
+                        "{pid} sets {name} to {new} on {text} (it was {old}), for all who hold it"
+                    ),
+                    Some(error) => format!(
+                        "{pid} sets {name} to {new} on {text}, but it stays {old} on the socket held: {error}"
+                    ),
+                },
+            );
+        }
     }
 
     /// Under every number that the process has the socket by: a duplicate made before the bind means the same socket.
