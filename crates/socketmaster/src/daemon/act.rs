@@ -60,7 +60,7 @@ impl Daemon {
         let Some(worker) = self.workers.get_mut(&id) else {
             return;
         };
-        worker.read_launch(id, &self.inputs);
+        worker.read_launch(id, &mut self.log, &self.inputs);
         // There may be more to come. Without it the program is seen at the latest when it ends.
         let _ = worker.listen_to_launcher(id, &self.inputs);
         if worker.no_new_privileges && !std::mem::replace(&mut self.privileges_said, true) {

@@ -131,7 +131,10 @@ impl Daemon {
             Input::PreflightLate => self.preflight.iter().for_each(Preflight::kill),
             Input::ListenersDown(which) => self.revive(&which),
             Input::Call(id, call) => self.answer(id, call),
-            Input::Deserted(id) => self.deserted(id),
+            Input::Deserted(id) => {
+                self.log.forget(id);
+                self.deserted(id);
+            }
             Input::TakenGone => self.taken_gone(),
             Input::Guard => self.restore_files(),
             Input::Bound(id, inode) => self.bound(id, inode),
@@ -234,7 +237,7 @@ impl Daemon {
         };
         let _ = worker.child.signal_group(signal);
         process::reap(pid);
-        worker.read_launch(id, &self.inputs);
+        worker.read_launch(id, &mut self.log, &self.inputs);
         let ending = match (end, &worker.error) {
             (_, Some(error)) => {
                 self.errors.insert(id, error.to_string());
@@ -247,9 +250,13 @@ impl Daemon {
             self.log.say(format!("{pid} {}", words::ending(ending)));
         }
         let drains = !failed && !self.core.is_ready(id);
-        if drains && self.keep_remnant(id, pid, worker, ending).is_none() {
+        if !drains {
+            drop(worker);
+        } else if self.keep_remnant(id, pid, worker, ending).is_none() {
             return;
         }
+        // A process that it has left behind is nobody's business any more.
+        self.log.leave(id);
         self.handle(Event::Exited(id, ending));
         self.errors.remove(&id);
     }

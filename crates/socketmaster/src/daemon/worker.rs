@@ -240,7 +240,7 @@ impl Worker {
     /// Reads what the launcher has said: where the program's calls are to be answered, an error, or its end without
     /// one, which is the program's beginning. To be called when there is something to read, and when the process has
     /// ended, because either may be seen first.
-    pub fn read_launch(&mut self, id: WorkerId, inputs: &Inputs) {
+    pub fn read_launch(&mut self, id: WorkerId, log: &mut Log, inputs: &Inputs) {
         let mut buffer = vec![0; 16 * 1024];
         while let Some(socket) = &self.launch {
             match scm::receive(socket.as_fd(), &mut buffer) {
@@ -249,7 +249,11 @@ impl Worker {
                     match (fds.pop(), serde_json::from_slice::<Adopting>(said)) {
                         (Some(notify), Ok(adopting)) => {
                             self.no_new_privileges = adopting.no_new_privileges;
+                            log.keep(id, notify.as_fd());
                             self.calls = Calls::listen(notify, id, inputs).ok();
+                            if self.calls.is_none() {
+                                log.leave(id);
+                            }
                         }
                         _ => self.error = serde_json::from_slice(said).ok(),
                     }

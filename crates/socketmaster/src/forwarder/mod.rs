@@ -5,10 +5,15 @@
 //! because the supervisor was killed. So it ignores the signals that reach everybody, and ends only when it is told
 //! to, or when the supervisor has gone and the last pipe has ended.
 //!
+//! Because it outlives the supervisor it has one more duty then: system calls that the supervisor answered go on, so
+//! that the programs are as if nobody had ever answered them. Without that each would fail with ENOSYS. A reader of the
+//! log that is stuck holds that up too.
+//!
 //! ```text
 //! worker ─ pipe ─┐                               told to finish:     until the pipes end or the grace is over, exit
 //! worker ─ pipe ─┼─► forwarder ─► stderr/syslog  supervisor gone:    until the pipes end, exit
-//! supervisor ────┘                               stderr stuck:       it waits, so do the workers, not the supervisor
+//! supervisor ────┘                                                 and no more calls can come
+//!                                                stderr stuck:       it waits, so do the workers, not the supervisor
 //! ```
 //! A stuck reader of the log stops the forwarder in its write, and then the writing workers, each when its own pipe is
 //! full. It ends the wait when it reads on or goes away. A supervisor that wants to end meanwhile gives the forwarder
@@ -17,6 +22,7 @@
 //! Order: what the supervisor says is printed after all that the pipes held when it arrived here. Two pipes of one
 //! worker (JSON) keep their own order, not that between them.
 
+pub mod calls;
 pub mod log;
 pub mod look;
 pub mod options;
@@ -37,6 +43,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::sys::{memory, scm, stderr};
 use crate::wire::forward::{FromForwarder, MESSAGE_MAX, ToForwarder};
+use calls::Calls;
 use log::Log;
 use options::Options;
 use pipes::Pipes;
@@ -44,7 +51,8 @@ use pipes::Pipes;
 /// The name in process lists; the kernel cuts it to 15 bytes (prctl(2), `PR_SET_NAME`).
 pub const NAME: &str = "socketmaster-log";
 
-/// The control socket among the events; pipes have their own ids, which the supervisor counts from below.
+/// The control socket among the events; pipes have their own ids, which the supervisor counts from below, and so have
+/// calls, with a mark.
 const CONTROL: u64 = u64::MAX;
 
 /// Events that are taken at once.
@@ -92,8 +100,8 @@ pub fn main(args: &[OsString]) -> ExitCode {
 enum Until {
     /// It is there.
     Told,
-    /// It has gone.
-    PipesEnd,
+    /// It has gone; its workers may write and call.
+    AllEnd,
     /// It said so; the time is that of the monotonic clock.
     Deadline(Duration),
 }
@@ -102,6 +110,7 @@ struct Forwarder {
     epoll: OwnedFd,
     control: BorrowedFd<'static>,
     pipes: Pipes,
+    calls: Calls,
     log: Log,
     until: Until,
 }
@@ -121,6 +130,7 @@ impl Forwarder {
             epoll,
             control,
             pipes: Pipes::default(),
+            calls: Calls::default(),
             log: Log::new(options),
             until: Until::Told,
         })
@@ -145,8 +155,12 @@ impl Forwarder {
                 self.obey();
             }
             for event in events.iter().filter(|event| !is_control(event)) {
-                self.pipes
-                    .read(&self.epoll, event.data.u64(), &mut self.log);
+                let event = event.data.u64();
+                if let Some(worker) = Calls::worker(event) {
+                    self.calls.answer(&self.epoll, worker);
+                } else {
+                    self.pipes.read(&self.epoll, event, &mut self.log);
+                }
             }
             self.report();
         }
@@ -170,7 +184,7 @@ impl Forwarder {
     fn is_done(&self) -> bool {
         match self.until {
             Until::Told => false,
-            Until::PipesEnd => self.pipes.is_empty(),
+            Until::AllEnd => self.pipes.is_empty() && self.calls.is_empty(),
             Until::Deadline(end) => self.pipes.is_empty() || now() >= end,
         }
     }
@@ -180,7 +194,7 @@ impl Forwarder {
         let rest = self.pipes.had_burst().then_some(REST);
         let end = match self.until {
             Until::Deadline(end) => Some(end.saturating_sub(now())),
-            Until::Told | Until::PipesEnd => None,
+            Until::Told | Until::AllEnd => None,
         };
         rest.into_iter()
             .chain(end)
@@ -225,6 +239,18 @@ impl Forwarder {
                     self.pipes.closed.push(id);
                 }
             }
+            ToForwarder::Calls { id, left } => {
+                let Some(notify) = fds.into_iter().next() else {
+                    return;
+                };
+                if let Err(error) = self.calls.keep(&self.epoll, id, notify, left) {
+                    self.log.say(&format!(
+                        "The calls of a worker can't be answered when the supervisor has gone: {error}"
+                    ));
+                    self.calls.deserted.push(id);
+                }
+            }
+            ToForwarder::Forget => self.calls.forget(&self.epoll),
             ToForwarder::Finish { grace_ms } => {
                 self.until =
                     Until::Deadline(now() + Duration::from_millis(grace_ms).min(GRACE_MAX));
@@ -237,22 +263,28 @@ impl Forwarder {
         // It would be reported for ever.
         let _ = epoll::delete(&self.epoll, self.control);
         self.pipes.closed.clear();
+        self.calls.deserted.clear();
         if self.until == Until::Told {
-            self.until = Until::PipesEnd;
+            self.until = Until::AllEnd;
+            self.calls.take_all(&self.epoll);
             self.pipes.drain(&self.epoll, &mut self.log);
-            if !self.pipes.is_empty() {
+            if !self.pipes.is_empty() || !self.calls.is_empty() {
                 self.log.say("The supervisor has gone; its workers serve on, and nobody restarts or reloads them");
             }
         }
     }
 
-    /// Tells the supervisor which pipes have ended. What finds no room now goes with the next event.
+    /// Tells the supervisor which pipes and calls have ended. What finds no room now goes with the next event.
     fn report(&mut self) {
         let control = self.control;
-        self.pipes.closed.retain(|&id| {
-            let sent = scm::send(control, &FromForwarder::Closed { id }.encode(), &[]);
+        let has_to_wait = |message: FromForwarder| {
+            let sent = scm::send(control, &message.encode(), &[]);
             sent.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
-        });
+        };
+        let closed = |&id: &u64| has_to_wait(FromForwarder::Closed { id });
+        self.pipes.closed.retain(closed);
+        let deserted = |&id: &u64| has_to_wait(FromForwarder::Deserted { id });
+        self.calls.deserted.retain(deserted);
     }
 }
 

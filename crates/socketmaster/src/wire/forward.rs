@@ -53,6 +53,16 @@ pub enum ToForwarder {
         #[serde(flatten)]
         source: Source,
     },
+    /// The descriptor by which the system calls of a worker are answered, as the one descriptor of the message. It may
+    /// come again, when it is left to the forwarder.
+    Calls {
+        /// The supervisor's name for the worker, never used twice.
+        id: u64,
+        /// Whether the supervisor answers no more. Until then, or until it has gone, the forwarder must take no call.
+        left: bool,
+    },
+    /// Forget all those descriptors: another forwarder has them.
+    Forget,
     /// Forward what is there, wait for the end of the pipes no longer than this, and exit.
     Finish {
         /// In milliseconds.
@@ -66,6 +76,11 @@ pub enum FromForwarder {
     /// The pipe's last writer has gone and its last byte is read: a copy of the read end is of no more use.
     Closed {
         /// The name the pipe came with.
+        id: u64,
+    },
+    /// The last process whose calls came by this descriptor has gone: a copy of it is of no more use.
+    Deserted {
+        /// The name the descriptor came with.
         id: u64,
     },
 }
@@ -138,12 +153,18 @@ mod tests {
                 id: u64::MAX,
                 source: SOURCE,
             },
+            ToForwarder::Calls { id: 8, left: true },
+            ToForwarder::Forget,
             ToForwarder::Finish { grace_ms: 5 },
         ] {
             assert_eq!(ToForwarder::decode(&message.encode()), Some(message));
         }
-        let closed = FromForwarder::Closed { id: 9 };
-        assert_eq!(FromForwarder::decode(&closed.encode()), Some(closed));
+        for message in [
+            FromForwarder::Closed { id: 9 },
+            FromForwarder::Deserted { id: 9 },
+        ] {
+            assert_eq!(FromForwarder::decode(&message.encode()), Some(message));
+        }
     }
 
     #[test]

@@ -37,8 +37,8 @@ impl Daemon {
     /// A process of the worker waits for our answer.
     pub(in crate::daemon) fn answer(&mut self, id: WorkerId, call: Call) {
         let Some(calls) = self.calls(id) else {
-            // The worker has gone, and all that could wait with it.
-            return;
+            // The worker has gone; a process that it left behind may still wait.
+            return self.log.go_on(id, &call);
         };
         let notify = Arc::clone(&calls.notify);
         let answer = match call.trapped {
@@ -160,7 +160,7 @@ impl Daemon {
         }
         let ours = listener.fd().try_clone_to_owned().ok()?;
         let text = place.to_string();
-        self.carry_over(id, copy, &ours, &text);
+        self.carry_over(id, root.unwrap_or(call.tid), copy, &ours, &text);
         if let Err(error) = self.put(id, call, &ours, copy) {
             self.say_once(id, format!("Cannot give {text} to {}: {error}", call.tid));
             return None;
@@ -175,10 +175,7 @@ impl Daemon {
     }
 
     /// What the program has set on its socket, it means for the one that it gets.
-    fn carry_over(&mut self, id: WorkerId, copy: &OwnedFd, ours: &OwnedFd, text: &str) {
-        let Some(pid) = self.workers.get(&id).map(|worker| worker.child.pid()) else {
-            return;
-        };
+    fn carry_over(&mut self, id: WorkerId, pid: i32, copy: &OwnedFd, ours: &OwnedFd, text: &str) {
         for change in options::carry_over(copy.as_fd(), ours.as_fd()) {
             let Change { name, old, new, .. } = &change;
             self.say_once(

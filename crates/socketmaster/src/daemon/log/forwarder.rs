@@ -6,6 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use crate::core::WorkerId;
 use crate::daemon::inputs::{Input, Inputs, Task};
 use crate::forwarder;
 use crate::forwarder::options::Options;
@@ -64,9 +65,12 @@ async fn listen(socket: Arc<Watched>, inputs: Inputs) {
         if length == 0 {
             return;
         }
-        if let Some(FromForwarder::Closed { id }) = FromForwarder::decode(&buffer[..length])
-            && inputs.send(Input::PipeClosed(id)).is_err()
-        {
+        let input = match FromForwarder::decode(&buffer[..length]) {
+            Some(FromForwarder::Closed { id }) => Input::PipeClosed(id),
+            Some(FromForwarder::Deserted { id }) => Input::Deserted(WorkerId(id)),
+            None => continue,
+        };
+        if inputs.send(input).is_err() {
             return;
         }
     }

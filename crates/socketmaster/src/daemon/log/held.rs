@@ -2,17 +2,18 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 
 use serde::{Deserialize, Serialize};
 
+use super::calls::Kept;
 use super::forwarder::Forwarder;
 use super::{Log, Message, Pipe, waits};
 use crate::daemon::inputs::Inputs;
 use crate::forwarder::options::Options;
-use crate::sys::fds;
 use crate::sys::process::Child;
-use crate::wire::forward::{PROTOCOL, Source};
+use crate::sys::{fds, scm};
+use crate::wire::forward::{PROTOCOL, Source, ToForwarder};
 
 /// What an upgrade hands over.
 #[derive(Debug, Serialize, Deserialize)]
@@ -21,6 +22,8 @@ pub struct HeldLog {
     forwarder: Option<(i32, i32)>,
     pipes: Vec<(u64, Source, i32)>,
     last_pipe: u64,
+    #[serde(default)]
+    calls: Vec<(u64, bool, i32)>,
     queue: VecDeque<Message>,
     lost: usize,
 }
@@ -45,12 +48,18 @@ impl Log {
                 },
             );
         }
+        for (id, left, fd) in held.calls {
+            let notify = fds::take_over(fd)?;
+            this.calls.insert(id, Kept { notify, left });
+        }
         if let Some((pid, fd)) = held.forwarder {
             let socket = fds::take_over(fd)?;
             if held.protocol == PROTOCOL {
                 // It may have ended meanwhile: its end is still to be reaped, and then another is started.
                 this.forwarder = Some(Forwarder::attach(Child::new(pid)?, socket, &this.inputs)?);
             } else {
+                // Else it would answer beside the next one when it takes us for gone.
+                let _ = scm::send(socket.as_fd(), &ToForwarder::Forget.encode(), &[]);
                 let queue = &this.queue;
                 this.pipes.retain(|id, _| waits(queue, *id));
             }
@@ -72,9 +81,15 @@ impl Log {
             .iter()
             .map(|(id, pipe)| (*id, pipe.source, pipe.reader.as_raw_fd()))
             .collect();
+        let calls: Vec<_> = self
+            .calls
+            .iter()
+            .map(|(id, kept)| (*id, kept.left, kept.notify.as_raw_fd()))
+            .collect();
         let open = pipes
             .iter()
             .map(|pipe| pipe.2)
+            .chain(calls.iter().map(|kept| kept.2))
             .chain(forwarder.map(|f| f.1))
             .collect();
         let held = HeldLog {
@@ -82,6 +97,7 @@ impl Log {
             forwarder,
             pipes,
             last_pipe: self.last_pipe,
+            calls,
             queue: self.queue.clone(),
             lost: self.lost,
         };

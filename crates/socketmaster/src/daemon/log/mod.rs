@@ -3,6 +3,7 @@
 //! Nothing here waits for the reader of the log. Lines that the forwarder does not take are kept up to a bound, then
 //! counted and dropped; pipes are kept for as long as a worker may write, so that another forwarder can go on.
 
+mod calls;
 mod forwarder;
 mod held;
 mod pipes;
@@ -20,6 +21,7 @@ use crate::forwarder::options::Options;
 use crate::sys::watched::Watched;
 use crate::sys::{clock, scm};
 use crate::wire::forward::{Source, ToForwarder};
+use calls::Kept;
 use forwarder::Forwarder;
 pub use held::HeldLog;
 pub use pipes::WorkerPipes;
@@ -44,6 +46,7 @@ pub struct Log {
     forwarder: Option<Forwarder>,
     pipes: BTreeMap<u64, Pipe>,
     last_pipe: u64,
+    calls: BTreeMap<u64, Kept>,
     queue: VecDeque<Message>,
     lost: usize,
     waits_for_room: Option<Task>,
@@ -61,6 +64,7 @@ struct Pipe {
 enum Message {
     Line(String),
     Pipe(u64),
+    Calls(u64),
     Finish,
 }
 
@@ -82,6 +86,7 @@ impl Log {
             forwarder: None,
             pipes: BTreeMap::new(),
             last_pipe: 0,
+            calls: BTreeMap::new(),
             queue: VecDeque::new(),
             lost: 0,
             waits_for_room: None,
@@ -155,7 +160,7 @@ impl Log {
             return Ok(());
         };
         while let Some(message) = self.queue.front() {
-            let (bytes, pipe) = match message {
+            let (bytes, fd) = match message {
                 Message::Line(text) => (ToForwarder::Line(text.clone()).encode(), None),
                 Message::Finish => {
                     let grace_ms = u64::try_from(FINISH_GRACE.as_millis()).unwrap_or(u64::MAX);
@@ -171,9 +176,17 @@ impl Log {
                     }
                     None => (Vec::new(), None),
                 },
+                Message::Calls(id) => match self.calls.get(id) {
+                    Some(Kept { notify, left }) => {
+                        let (id, left) = (*id, *left);
+                        let message = ToForwarder::Calls { id, left };
+                        (message.encode(), Some(notify.as_fd()))
+                    }
+                    None => (Vec::new(), None),
+                },
             };
             if !bytes.is_empty() {
-                let send = |socket: BorrowedFd<'_>| scm::send(socket, &bytes, pipe.as_slice());
+                let send = |socket: BorrowedFd<'_>| scm::send(socket, &bytes, fd.as_slice());
                 forwarder.watched.try_write(send)?;
             }
             self.queue.pop_front();
@@ -211,7 +224,7 @@ impl Log {
         }));
     }
 
-    /// Starts another forwarder, which goes on with the pipes.
+    /// Starts another forwarder, which goes on with the pipes and the calls.
     pub fn restart(&mut self) {
         if self.forwarder.is_some() {
             return;
@@ -225,6 +238,10 @@ impl Log {
             if !waits(&self.queue, *id) {
                 self.queue.push_front(Message::Pipe(*id));
             }
+        }
+        // Twice does no harm.
+        for id in self.calls.keys() {
+            self.queue.push_front(Message::Calls(*id));
         }
         self.queue
             .push_front(Message::Line("Another log forwarder goes on".into()));
