@@ -12,6 +12,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::event::epoll;
 
 use crate::sys::seccomp;
+use crate::wire::forward::CALLS_UNTOLD;
 
 /// Marks these descriptors among the events.
 const MARK: u64 = 1 << 63;
@@ -22,6 +23,8 @@ const CALLS_A_TURN: usize = 64;
 #[derive(Debug)]
 struct Kept {
     notify: OwnedFd,
+    /// The number of a call that the supervisor took not long ago.
+    taken: Option<u64>,
     /// Whether its calls are left to us.
     left: bool,
 }
@@ -47,7 +50,8 @@ impl Calls {
         self.kept.is_empty()
     }
 
-    /// Keeps a descriptor, or, if it is there already, takes note of whether its calls are left to us.
+    /// Keeps a descriptor, or, if it is there already, takes note of the news: the number of a call that the supervisor
+    /// took, and whether calls are left to us.
     ///
     /// # Errors
     /// It cannot be watched: memory is short. It is not kept then.
@@ -56,12 +60,19 @@ impl Calls {
         epoll: &OwnedFd,
         id: u64,
         notify: OwnedFd,
+        taken: Option<u64>,
         left: bool,
     ) -> io::Result<()> {
         if let Entry::Vacant(place) = self.kept.entry(id) {
             epoll::add(epoll, &notify, data(id), epoll::EventFlags::empty())?;
-            let left = false;
-            place.insert(Kept { notify, left });
+            place.insert(Kept {
+                notify,
+                taken: None,
+                left: false,
+            });
+        }
+        if let Some(kept) = self.kept.get_mut(&id) {
+            kept.taken = taken;
         }
         if left {
             self.take(epoll, id)?;
@@ -81,6 +92,7 @@ impl Calls {
     fn take(&mut self, epoll: &OwnedFd, id: u64) -> io::Result<()> {
         if let Some(kept) = self.kept.get_mut(&id) {
             kept.left = true;
+            let_go(kept);
             epoll::modify(epoll, &kept.notify, data(id), epoll::EventFlags::IN)?;
         }
         Ok(())
@@ -108,6 +120,17 @@ impl Calls {
     }
 }
 
+/// Lets go on what the supervisor had taken and not answered: nobody can take it a second time, and it would wait for
+/// ever. Numbers under which nothing waits do no harm.
+fn let_go(kept: &Kept) {
+    if let Some(taken) = kept.taken {
+        // Twice as many, for calls of many threads at once.
+        for later in 0..2 * CALLS_UNTOLD {
+            seccomp::go_on(kept.notify.as_fd(), taken.wrapping_add(later));
+        }
+    }
+}
+
 /// Lets the calls that wait go on. Whether there can be no more.
 fn has_ended(notify: BorrowedFd<'_>) -> bool {
     for _ in 0..CALLS_A_TURN {
@@ -123,4 +146,74 @@ fn has_ended(notify: BorrowedFd<'_>) -> bool {
 
 fn data(id: u64) -> epoll::EventData {
     epoll::EventData::new_u64(id | MARK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::buffer::spare_capacity;
+    use rustix::event::Timespec;
+    use rustix::pipe::pipe;
+
+    /// The workers that something has happened to by now.
+    fn events(epoll: &OwnedFd) -> Vec<u64> {
+        let mut events = Vec::with_capacity(8);
+        epoll::wait(
+            epoll,
+            spare_capacity(&mut events),
+            Some(&Timespec::default()),
+        )
+        .unwrap();
+        events
+            .iter()
+            .map(|event| Calls::worker(event.data.u64()).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn nothing_but_the_hang_up_is_noticed_before_they_are_left() {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+        let mut calls = Calls::default();
+        let (read, write) = pipe().unwrap();
+        calls
+            .keep(&epoll, 7, read.try_clone().unwrap(), None, false)
+            .unwrap();
+        rustix::io::write(&write, b"call").unwrap();
+        assert!(events(&epoll).is_empty());
+        calls.take_all(&epoll);
+        assert_eq!(events(&epoll), [7]);
+        drop(write);
+        rustix::io::read(&read, &mut [0; 4]).unwrap();
+        calls.answer(&epoll, 7);
+        assert!(calls.is_empty());
+        assert_eq!(calls.deserted, [7]);
+        assert!(events(&epoll).is_empty());
+    }
+
+    #[test]
+    fn news_come_with_another_copy() {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+        let mut calls = Calls::default();
+        let (read, write) = pipe().unwrap();
+        calls
+            .keep(&epoll, 7, read.try_clone().unwrap(), None, false)
+            .unwrap();
+        rustix::io::write(&write, b"call").unwrap();
+        calls.keep(&epoll, 7, read, None, true).unwrap();
+        assert_eq!(events(&epoll), [7]);
+    }
+
+    #[test]
+    fn what_is_forgotten_is_no_longer_watched() {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+        let mut calls = Calls::default();
+        let (read, write) = pipe().unwrap();
+        calls
+            .keep(&epoll, 7, read.try_clone().unwrap(), None, false)
+            .unwrap();
+        calls.forget(&epoll);
+        assert!(calls.is_empty());
+        drop(write);
+        assert!(events(&epoll).is_empty());
+    }
 }

@@ -239,11 +239,11 @@ impl Forwarder {
                     self.pipes.closed.push(id);
                 }
             }
-            ToForwarder::Calls { id, left } => {
+            ToForwarder::Calls { id, left, taken } => {
                 let Some(notify) = fds.into_iter().next() else {
                     return;
                 };
-                if let Err(error) = self.calls.keep(&self.epoll, id, notify, left) {
+                if let Err(error) = self.calls.keep(&self.epoll, id, notify, taken, left) {
                     self.log.say(&format!(
                         "The calls of a worker can't be answered when the supervisor has gone: {error}"
                     ));

@@ -11,6 +11,10 @@ pub const PROTOCOL: u32 = 1;
 /// The longest message and the receiver's buffer, in bytes: far less than a socket's, which is 208 KiB by default.
 pub const MESSAGE_MAX: usize = 16 * 1024;
 
+/// After so many calls of a worker the forwarder is told the number of one again. The kernel counts them up
+/// (`seccomp_next_notify_id`), so that one tells which numbers those may have that a killed supervisor did not answer.
+pub const CALLS_UNTOLD: u64 = 1024;
+
 /// Ends a text that would not have fitted.
 const CUT: &str = " [cut]";
 
@@ -54,12 +58,15 @@ pub enum ToForwarder {
         source: Source,
     },
     /// The descriptor by which the system calls of a worker are answered, as the one descriptor of the message. It may
-    /// come again, when it is left to the forwarder.
+    /// come again, with news.
     Calls {
         /// The supervisor's name for the worker, never used twice.
         id: u64,
         /// Whether the supervisor answers no more. Until then, or until it has gone, the forwarder must take no call.
         left: bool,
+        /// The number of a call that the supervisor took, if it has taken any. It is told again after [`CALLS_UNTOLD`].
+        #[serde(default)]
+        taken: Option<u64>,
     },
     /// Forget all those descriptors: another forwarder has them.
     Forget,
@@ -153,7 +160,11 @@ mod tests {
                 id: u64::MAX,
                 source: SOURCE,
             },
-            ToForwarder::Calls { id: 8, left: true },
+            ToForwarder::Calls {
+                id: 8,
+                left: true,
+                taken: Some(u64::MAX),
+            },
             ToForwarder::Forget,
             ToForwarder::Finish { grace_ms: 5 },
         ] {

@@ -4,6 +4,8 @@ GET /bind     listens on another port, whose number is the answer's "port"
 GET /unlink   removes the path of its first socket
 GET /leave    forks a process that serves on from another port, and crashes
 GET /close    closes its standard output and error
+GET /hammer   starts threads that do nothing but bind
+GET /count    says how often each of them has
 """
 
 import json
@@ -11,8 +13,10 @@ import os
 import select
 import socket
 import sys
+import threading
 
 listeners = []
+counts = []
 
 
 def listen(family, address):
@@ -23,7 +27,20 @@ def listen(family, address):
     return listener
 
 
+def hammer(number):
+    while True:
+        with socket.socket() as bound:
+            bound.bind(("127.0.0.1", 0))
+        counts[number] += 1
+
+
 def obey(path):
+    if path == "/hammer":
+        for number in range(4):
+            counts.append(0)
+            threading.Thread(target=hammer, args=(number,), daemon=True).start()
+    if path == "/count":
+        return {"counts": counts}
     if path == "/bind":
         return {"port": listen(socket.AF_INET, ("127.0.0.1", 0)).getsockname()[1]}
     if path == "/unlink":

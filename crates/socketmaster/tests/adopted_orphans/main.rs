@@ -196,3 +196,27 @@ fn a_forwarder_does_not_wake_up_for_calls_that_the_supervisor_answers() {
     }
     assert_eq!(woken(), before);
 }
+
+/// What the supervisor had in its hand when it was killed, nobody else can take.
+#[test]
+fn a_call_that_was_not_answered_any_more_goes_on() {
+    for _ in 0..5 {
+        let Some(mut binder) = start() else { return };
+        binder.ask("/hammer");
+        let counts = |binder: &Binder| {
+            let counts = binder.ask("/count").member("counts");
+            serde_json::from_value::<Vec<u64>>(counts).unwrap()
+        };
+        // More often than the forwarder is told of.
+        until("all bind", || counts(&binder).iter().all(|n| *n > 1000));
+        binder.kill();
+        let before = counts(&binder);
+        until("all bind on", || {
+            counts(&binder)
+                .iter()
+                .zip(&before)
+                .all(|(now, then)| now > then)
+        });
+        binder.goes_on();
+    }
+}

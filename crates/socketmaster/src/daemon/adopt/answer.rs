@@ -36,6 +36,7 @@ const AT_FDCWD: i32 = -100;
 impl Daemon {
     /// A process of the worker waits for our answer.
     pub(in crate::daemon) fn answer(&mut self, id: WorkerId, call: Call) {
+        self.log.taken(id, &call);
         let Some(calls) = self.calls(id) else {
             // The worker has gone; a process that it left behind may still wait.
             return self.log.go_on(id, &call);

@@ -23,7 +23,7 @@ pub struct HeldLog {
     pipes: Vec<(u64, Source, i32)>,
     last_pipe: u64,
     #[serde(default)]
-    calls: Vec<(u64, bool, i32)>,
+    calls: Vec<(u64, Option<u64>, bool, i32)>,
     queue: VecDeque<Message>,
     lost: usize,
 }
@@ -48,9 +48,13 @@ impl Log {
                 },
             );
         }
-        for (id, left, fd) in held.calls {
-            let notify = fds::take_over(fd)?;
-            this.calls.insert(id, Kept { notify, left });
+        for (id, taken, left, fd) in held.calls {
+            let kept = Kept {
+                notify: fds::take_over(fd)?,
+                taken,
+                left,
+            };
+            this.calls.insert(id, kept);
         }
         if let Some((pid, fd)) = held.forwarder {
             let socket = fds::take_over(fd)?;
@@ -84,12 +88,12 @@ impl Log {
         let calls: Vec<_> = self
             .calls
             .iter()
-            .map(|(id, kept)| (*id, kept.left, kept.notify.as_raw_fd()))
+            .map(|(id, kept)| (*id, kept.taken, kept.left, kept.notify.as_raw_fd()))
             .collect();
         let open = pipes
             .iter()
             .map(|pipe| pipe.2)
-            .chain(calls.iter().map(|kept| kept.2))
+            .chain(calls.iter().map(|kept| kept.3))
             .chain(forwarder.map(|f| f.1))
             .collect();
         let held = HeldLog {

@@ -177,9 +177,13 @@ impl Log {
                     None => (Vec::new(), None),
                 },
                 Message::Calls(id) => match self.calls.get(id) {
-                    Some(Kept { notify, left }) => {
-                        let (id, left) = (*id, *left);
-                        let message = ToForwarder::Calls { id, left };
+                    Some(Kept {
+                        notify,
+                        taken,
+                        left,
+                    }) => {
+                        let (id, taken, left) = (*id, *taken, *left);
+                        let message = ToForwarder::Calls { id, left, taken };
                         (message.encode(), Some(notify.as_fd()))
                     }
                     None => (Vec::new(), None),
