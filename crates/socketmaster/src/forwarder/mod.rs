@@ -3,7 +3,7 @@
 //! It does not start, watch or stop anything, and decides nothing. It is a process of its own for two reasons: a
 //! blocked reader of the log must not hold up the supervisor, and a worker that writes must not die of SIGPIPE
 //! because the supervisor was killed. So it ignores the signals that reach everybody, and ends only when it is told
-//! to, or when the supervisor has gone and the last pipe has ended.
+//! to, or when the supervisor has gone and neither a line nor a call can come any more.
 //!
 //! Because it outlives the supervisor it has one more duty then: system calls that the supervisor answered go on, so
 //! that the programs are as if nobody had ever answered them. Without that each would fail with ENOSYS. A reader of the
@@ -11,9 +11,8 @@
 //!
 //! ```text
 //! worker ─ pipe ─┐                               told to finish:     until the pipes end or the grace is over, exit
-//! worker ─ pipe ─┼─► forwarder ─► stderr/syslog  supervisor gone:    until the pipes end, exit
-//! supervisor ────┘                                                 and no more calls can come
-//!                                                stderr stuck:       it waits, so do the workers, not the supervisor
+//! worker ─ pipe ─┼─► forwarder ─► stderr/syslog  supervisor gone:    until the pipes and the calls end, exit
+//! supervisor ────┘                               stderr stuck:       it waits, so do the workers, not the supervisor
 //! ```
 //! A stuck reader of the log stops the forwarder in its write, and then the writing workers, each when its own pipe is
 //! full. It ends the wait when it reads on or goes away. A supervisor that wants to end meanwhile gives the forwarder
