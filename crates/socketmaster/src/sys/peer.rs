@@ -70,7 +70,11 @@ pub fn copy_fd(tid: i32, number: i32) -> io::Result<OwnedFd> {
 
 /// A descriptor for the thread (Linux 6.9), before that for its process.
 fn open(tid: i32) -> io::Result<OwnedFd> {
-    let pid = |id| Pid::from_raw(id).ok_or(io::Error::from(io::ErrorKind::InvalidInput));
+    // rustix takes no negative ones.
+    let pid = |id: i32| {
+        let id = Pid::from_raw(id.max(0));
+        id.ok_or(io::Error::from(io::ErrorKind::InvalidInput))
+    };
     // PIDFD_THREAD (pidfd_open(2)).
     let thread = PidfdFlags::from_bits_retain(libc::O_EXCL.cast_unsigned());
     match pidfd_open(pid(tid)?, thread) {
@@ -171,6 +175,7 @@ pub fn read_path(tid: i32, address: u64) -> Option<PathBuf> {
 /// # Errors
 /// There is no such directory, or we may not look.
 pub fn entry(tid: i32, base: Base, path: &Path) -> io::Result<Entry> {
+    path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     Entry::of(&as_seen(tid, base, path))
 }
 
@@ -244,4 +249,99 @@ pub fn copy_sockets(pid: i32) -> io::Result<Vec<OwnedFd>> {
         }
     }
     Ok(copies)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+    use std::os::fd::{AsFd, AsRawFd};
+
+    /// This thread of ours plays the other process.
+    fn tid() -> i32 {
+        rustix::thread::gettid().as_raw_nonzero().get()
+    }
+
+    #[test]
+    fn copies_a_descriptor_of_a_thread() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let (done, wait) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            sender.send(tid()).unwrap();
+            let _ = wait.recv();
+        });
+        let tid = receiver.recv().unwrap();
+        let copy = copy_fd(tid, listener.as_raw_fd()).unwrap();
+        let inode = |fd: &dyn AsFd| rustix::fs::fstat(fd.as_fd()).unwrap().st_ino;
+        assert_eq!(inode(&copy), inode(&listener));
+        assert_eq!(
+            numbers_of(tid, inode(&listener)),
+            [listener.as_raw_fd(), copy.as_raw_fd()]
+        );
+        let error = copy_fd(tid, 1_000_000).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EBADF));
+        assert!(is_close_on_exec(tid, listener.as_raw_fd()).unwrap());
+        assert!(!is_close_on_exec(tid, 2).unwrap());
+        drop(done);
+        thread.join().unwrap();
+        for nobody in [tid, 0, -1, i32::MAX] {
+            assert!(copy_fd(nobody, 0).is_err());
+        }
+    }
+
+    #[test]
+    fn reads_as_much_memory_as_there_is() {
+        let text = [7u8; 10_000];
+        let address = text.as_ptr() as u64;
+        assert_eq!(read_memory(tid(), address, text.len()), text);
+        // Two pages, of which the second is not there.
+        // SAFETY: new memory of our own, of which the second page is given back and never used.
+        let page = unsafe {
+            let length = 2 * PAGE as usize;
+            let rights = libc::PROT_READ | libc::PROT_WRITE;
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+            let page = libc::mmap(std::ptr::null_mut(), length, rights, flags, -1, 0);
+            libc::munmap(page.byte_add(PAGE as usize), PAGE as usize);
+            page as u64
+        };
+        assert_eq!(
+            read_memory(tid(), page + 10, 9000).len(),
+            PAGE as usize - 10
+        );
+        assert_eq!(
+            read_path(tid(), page + PAGE - 3),
+            None,
+            "it begins with a NUL"
+        );
+        for nowhere in [0, 1, page + PAGE, u64::MAX, u64::MAX - 100, 1 << 63] {
+            assert_eq!(read_memory(tid(), nowhere, 4096), [0u8; 0], "{nowhere:x}");
+            assert_eq!(read_path(tid(), nowhere), None);
+        }
+        let path = c"/run/a.sock";
+        let read = read_path(tid(), path.as_ptr() as u64);
+        assert_eq!(read.as_deref(), Some(Path::new("/run/a.sock")));
+    }
+
+    #[test]
+    fn paths_that_mean_the_same_are_one_entry() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        let link = directory.path().join("link");
+        std::os::unix::fs::symlink(directory.path(), &link).unwrap();
+        let opened = fs::File::open(directory.path()).unwrap();
+        let plain = entry(tid(), Base::Here, &path).unwrap();
+        let by_link = entry(tid(), Base::Here, &link.join("./s")).unwrap();
+        let base = Base::Directory(opened.as_raw_fd());
+        let by_directory = entry(tid(), base, Path::new("s")).unwrap();
+        assert_eq!(plain, by_link);
+        assert_eq!(plain, by_directory);
+        assert_ne!(
+            plain,
+            entry(tid(), Base::Here, &directory.path().join("t")).unwrap()
+        );
+        assert!(entry(tid(), Base::Here, &directory.path().join("no/s")).is_err());
+        assert!(entry(tid(), Base::Here, Path::new("/")).is_err());
+        assert_eq!(absolute(tid(), Path::new("/a")), Path::new("/a"));
+    }
 }
