@@ -64,6 +64,9 @@ impl Entry {
 /// # Errors
 /// `EBADF` if it has none, `EPERM` if we may not look into the process (pidfd_getfd(2), Linux 5.6), `ESRCH` if it has gone.
 pub fn copy_fd(tid: i32, number: i32) -> io::Result<OwnedFd> {
+    if number < 0 {
+        return Err(io::Error::from_raw_os_error(libc::EBADF));
+    }
     let pidfd = open(tid)?;
     Ok(pidfd_getfd(&pidfd, number, PidfdGetfdFlags::empty())?)
 }

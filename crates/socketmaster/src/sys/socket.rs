@@ -6,7 +6,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
@@ -189,6 +189,63 @@ pub fn socket_type(socket: BorrowedFd<'_>) -> io::Result<Type> {
         SocketType::SEQPACKET => Ok(Type::Packets),
         _ => Err(io::ErrorKind::Unsupported.into()),
     }
+}
+
+/// The address families that this module knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+    /// Unix sockets.
+    Unix,
+}
+
+/// Asks of which family a socket is (`SO_DOMAIN`, socket(7)).
+///
+/// # Errors
+/// `ENOTSOCK` if it is none, `Unsupported` for other families.
+pub fn family(socket: BorrowedFd<'_>) -> io::Result<Family> {
+    match sockopt::socket_domain(socket)? {
+        AddressFamily::INET => Ok(Family::V4),
+        AddressFamily::INET6 => Ok(Family::V6),
+        AddressFamily::UNIX => Ok(Family::Unix),
+        _ => Err(io::ErrorKind::Unsupported.into()),
+    }
+}
+
+/// The number of a socket's protocol (`SO_PROTOCOL`, socket(7)). Multipath TCP counts as TCP: who wants the one is
+/// served by the other.
+///
+/// # Errors
+/// What getsockopt(2) says.
+pub fn protocol(socket: BorrowedFd<'_>) -> io::Result<i32> {
+    let protocol = sockopt::socket_protocol(socket)?;
+    let number = protocol.map_or(0, |protocol| protocol.as_raw().get().cast_signed());
+    Ok(if number == libc::IPPROTO_MPTCP {
+        libc::IPPROTO_TCP
+    } else {
+        number
+    })
+}
+
+/// What tells one network namespace from another (`SO_NETNS_COOKIE`, Linux 5.14); 0 where the kernel does not say.
+#[must_use]
+pub fn network(socket: BorrowedFd<'_>) -> u64 {
+    let mut cookie = 0u64;
+    let mut length = libc::socklen_t::try_from(size_of::<u64>()).unwrap_or_default();
+    // SAFETY: the kernel writes at most `length` bytes, which is the size of the cookie.
+    unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_NETNS_COOKIE,
+            (&raw mut cookie).cast(),
+            &raw mut length,
+        )
+    };
+    cookie
 }
 
 /// Whether several sockets of one user may be bound to one port at once (`SO_REUSEPORT`, socket(7)).

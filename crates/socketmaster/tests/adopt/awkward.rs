@@ -132,10 +132,17 @@ fn served_through_a_duplicate_made_before_the_bind() {
     is_reloaded(&format!("dup tcp:127.0.0.1:{port}"), &[tcp(port)]);
 }
 
+/// Its epoll instance watches the socket that was replaced: it would never hear of a connection, and must not pass.
 #[test]
 fn registered_with_epoll_before_the_bind() {
     let port = free_port();
-    is_reloaded(&format!("epoll tcp:127.0.0.1:{port}"), &[tcp(port)]);
+    let app = App::new(&format!("epoll tcp:127.0.0.1:{port}"));
+    let supervisor = serve(setup(&app).flag("-ready-timeout=1s"), &[tcp(port)]);
+    supervisor.hup();
+    supervisor.wait_for_line("has registered the socket with epoll before it binds it");
+    supervisor.wait_for_line("it is not seen waiting on what it has bound");
+    supervisor.wait_for_line("Reload failed: generation 1 serves on");
+    assert_eq!(supervisor.get("/").status, 200);
 }
 
 #[test]

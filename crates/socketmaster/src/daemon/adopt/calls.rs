@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,7 +13,13 @@ use crate::core::WorkerId;
 use crate::daemon::inputs::{Input, Inputs, Task};
 use crate::daemon::listeners::Place;
 use crate::sys::watched::Watched;
-use crate::sys::{fds, seccomp};
+use crate::sys::{fds, peer, seccomp, socket};
+
+/// How much the log is told of one worker's calls.
+const MOST_SAID: usize = 100;
+
+/// From so many sockets on, those that are gone are looked for.
+const MANY: usize = 64;
 
 /// A worker whose calls we answer.
 #[derive(Debug)]
@@ -32,6 +38,9 @@ pub(super) struct Seen {
     pub(super) listened: BTreeSet<u64>,
     /// Sockets of its own that it has bound, and may yet listen on.
     pub(super) own: BTreeMap<u64, Own>,
+    /// Listeners that took the place of a socket which an epoll instance watched already, and watches no more.
+    #[serde(default)]
+    pub(super) early: BTreeSet<u64>,
     /// Whether it said `READY=1` while a listener was missing.
     pub(super) says_ready: bool,
     /// Whether it uses io_uring, whose binds nobody sees.
@@ -89,9 +98,19 @@ impl Calls {
         })
     }
 
-    /// Whether something is said for the first time.
+    /// Whether something is said for the first time, and not the hundredth of its kind.
     pub(super) fn is_news(&mut self, text: &str) -> bool {
-        self.seen.said.insert(text.to_owned())
+        self.seen.said.len() < MOST_SAID && self.seen.said.insert(text.to_owned())
+    }
+
+    /// Takes note of a socket that is about to be bound. Those that are closed again without a word, as clients do that
+    /// bind their own port, are forgotten in time.
+    pub(super) fn remember(&mut self, inode: u64, own: Own) {
+        let sockets = &mut self.seen.own;
+        if sockets.len() >= MANY && sockets.len().is_power_of_two() {
+            sockets.retain(|inode, own| own.is_open(*inode));
+        }
+        sockets.insert(inode, own);
     }
 
     /// What the next program needs to go on.
@@ -121,6 +140,12 @@ impl HeldCalls {
 }
 
 impl Own {
+    fn is_open(&self, inode: u64) -> bool {
+        let (tid, number) = self.holder;
+        let now = peer::copy_fd(tid, number).and_then(|copy| socket::inode(copy.as_fd()));
+        now.is_ok_and(|now| now == inode)
+    }
+
     pub(super) fn path(&self) -> Option<PathBuf> {
         self.file.as_ref().map(PathBuf::from)
     }

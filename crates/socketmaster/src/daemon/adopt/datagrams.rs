@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use super::answer::is_bound_there;
+use super::listen::is_bound_there;
 use crate::core::WorkerId;
 use crate::daemon::Daemon;
 use crate::daemon::inputs::{Input, Task};

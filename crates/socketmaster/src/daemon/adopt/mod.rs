@@ -19,13 +19,16 @@
 //! is put into it is a socket that it, or an older one of its kind, or the operator has made.
 
 mod answer;
+mod bind;
 mod calls;
 mod datagrams;
 mod files;
+mod listen;
 mod patterns;
 mod ready;
 mod remnant;
 mod takeover;
+mod unlink;
 
 pub use calls::{Calls, HeldCalls};
 pub use remnant::{HeldRemnant, Remnant};

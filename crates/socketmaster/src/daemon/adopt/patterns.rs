@@ -3,12 +3,23 @@
 use std::net::IpAddr;
 use std::path::Path;
 
+use crate::config::{Adopt, Config};
 use crate::daemon::listeners::{Place, Spot};
 use crate::sys::socket::Type;
 use crate::wire::uri::{Address, Family, ListenUri};
 
+/// Whether a socket at this place is to be held for later generations.
+pub(super) fn is_adopted(config: &Config, place: &Place, file: Option<&Path>) -> bool {
+    match &config.adopt {
+        None => false,
+        // Who binds a port for datagrams may be a client: it is adopted only if the operator names it.
+        Some(Adopt::Anything) => place.kind != Type::Datagram,
+        Some(Adopt::These(uris)) => uris.iter().any(|uri| admits(uri, place, file)),
+    }
+}
+
 /// Whether the URI means this place. An empty host means every address.
-pub(super) fn admits(uri: &ListenUri, place: &Place, file: Option<&Path>) -> bool {
+fn admits(uri: &ListenUri, place: &Place, file: Option<&Path>) -> bool {
     match (&uri.address, place.kind, &place.spot) {
         (Address::Tcp { family, host, port }, Type::Stream, Spot::Inet { address, .. })
         | (Address::Udp { family, host, port }, Type::Datagram, Spot::Inet { address, .. }) => {

@@ -43,17 +43,13 @@ impl Daemon {
             }
             return Some(Sight::NotYet);
         }
-        let mut inodes: Vec<u64> = calls
-            .seen
-            .bound
-            .difference(&calls.seen.listened)
-            .copied()
-            .collect();
+        let seen = &calls.seen;
+        let unknown = |inode: &&u64| seen.early.contains(inode) || !seen.listened.contains(inode);
+        let inodes: Vec<u64> = seen.bound.iter().filter(unknown).copied().collect();
         if inodes.is_empty() {
             return Some(Sight::Waiting(How::Accept));
         }
         // It found them listening already and left it at that: haproxy and gunicorn look (`SO_ACCEPTCONN`).
-        inodes.sort_unstable();
         Some(worker.sight.watcher.look(&inodes))
     }
 
@@ -108,7 +104,7 @@ impl Daemon {
             (true, true) => format!("it was not ready within {within}: it has bound nothing{ring}"),
             (false, true) => {
                 format!(
-                    "it was not ready within {within}: it neither listens nor waits on what it has bound"
+                    "it was not ready within {within}: it is not seen waiting on what it has bound"
                 )
             }
         })

@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
 
-use super::answer::is_adopted;
+use super::patterns::is_adopted;
 use crate::config::Config;
 use crate::daemon::Daemon;
 use crate::daemon::inputs::{Input, Inputs, Task};

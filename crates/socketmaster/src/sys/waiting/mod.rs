@@ -108,6 +108,20 @@ pub fn look(root_pid: i32, inodes: &[u64]) -> Sight {
     look_in(Path::new("/proc"), root_pid, inodes).1
 }
 
+/// Whether an epoll instance of this one process watches the socket of this inode for input.
+#[must_use]
+pub fn is_registered(pid: i32, inode: u64) -> bool {
+    let registered = Process::open(Path::new("/proc"), pid).and_then(|process| {
+        for fd in Holdings::of(&process, &[inode])?.epolls {
+            if epoll::look(&process, fd, &[inode], &[])?.socket {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    });
+    registered.unwrap_or(false)
+}
+
 /// Whether `root_pid` or one of its descendants holds the socket of this inode; also if we may not look.
 #[must_use]
 pub fn is_held(root_pid: i32, inode: u64) -> bool {
