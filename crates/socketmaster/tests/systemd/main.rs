@@ -4,4 +4,5 @@
 
 mod machine;
 mod messages;
+mod run;
 mod units;
