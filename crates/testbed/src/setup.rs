@@ -26,6 +26,8 @@ pub struct Setup {
     app: Vec<OsString>,
     /// Where the app listens by itself, if it is not given its sockets.
     adopts: Option<Vec<Address>>,
+    /// A process to take the app's sockets from.
+    takes: Option<i32>,
     variables: BTreeMap<OsString, OsString>,
     directory: Option<PathBuf>,
     stdin: Stdio,
@@ -72,6 +74,7 @@ impl Setup {
             listen: Vec::new(),
             app: Vec::new(),
             adopts: None,
+            takes: None,
             variables: BTreeMap::new(),
             directory: None,
             stdin: Stdio::null(),
@@ -164,6 +167,13 @@ impl Setup {
         self
     }
 
+    /// By `socketmaster adopt`, once it is known where: a running process has the app's addresses until then.
+    #[must_use]
+    pub fn take_over(mut self, pid: i32) -> Self {
+        self.takes = Some(pid);
+        self
+    }
+
     /// Starts the supervisor, and waits until it is known where it listens.
     ///
     /// # Panics
@@ -210,7 +220,11 @@ impl Setup {
         words.push(self.program.into());
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]);
-        command.args(self.adopts.iter().map(|_| "run")).args(flags);
+        match self.takes {
+            Some(pid) => command.args(["adopt", "--pid", &pid.to_string()]),
+            None => command.args(self.adopts.iter().map(|_| "run")),
+        };
+        command.args(flags);
         for uri in &self.listen {
             command.args(["-listen", uri]);
         }

@@ -31,8 +31,9 @@ impl Daemon {
     fn start(&mut self, id: WorkerId, generation: Generation) {
         self.report_start(generation);
         self.let_go_of_the_abandoned();
-        self.sockets
-            .prepare(self.workers.is_empty() && self.remnants.is_empty());
+        let nobody_lives =
+            self.workers.is_empty() && self.remnants.is_empty() && self.taken.is_none();
+        self.sockets.prepare(nobody_lives);
         // A program that binds for itself would not know what to do with more.
         let passed = match self.recipe.config.adopt {
             None => self.sockets.listeners(),

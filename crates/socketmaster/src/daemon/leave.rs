@@ -20,9 +20,7 @@ impl Daemon {
             preflight.kill();
         }
         self.wait_for_orphans().await;
-        for listener in self.sockets.listeners() {
-            listener.remove_path();
-        }
+        self.remove_files();
         self.workers.clear();
         if let Some(rundir) = self.rundir {
             rundir.remove();

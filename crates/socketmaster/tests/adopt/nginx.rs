@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
 use tempfile::TempDir;
 use testbed::{Address, Setup, free_port, program, setup};
@@ -47,10 +48,22 @@ impl Nginx {
         fs::write(self.path("conf"), text).unwrap();
     }
 
-    pub(crate) fn setup(&self) -> Option<Setup> {
+    fn args(&self) -> [String; 6] {
         let prefix = format!("{}/", self.place.path().display());
-        let args = ["-p", &prefix, "-c", "conf", "-e", "stderr"];
+        ["-p", &prefix, "-c", "conf", "-e", "stderr"].map(Into::into)
+    }
+
+    pub(crate) fn setup(&self) -> Option<Setup> {
+        let args = self.args();
+        let args = args.each_ref().map(String::as_str);
         Some(setup!().command(program("nginx")?, &args))
+    }
+
+    /// To run it without a supervisor.
+    pub(crate) fn command(&self) -> Option<Command> {
+        let mut command = Command::new(program("nginx")?);
+        command.args(self.args());
+        Some(command)
     }
 }
 

@@ -1,5 +1,5 @@
 //! The files of unix sockets that a process which is being taken over may remove at its end. Nobody answers its calls,
-//! so the file gets a second name, and the first one back when it is gone.
+//! so the file gets a second name, and the first one back when it is gone. Until it is told to stop its files are its own.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -50,8 +50,21 @@ impl Daemon {
         }
     }
 
+    /// At our end: the files of all listeners, but those of a process that serves on.
+    pub(in crate::daemon) fn remove_files(&self) {
+        if let Some(taken) = &self.taken {
+            self.drop_second_names(taken.pid());
+        }
+        let serves_on = self.taken.as_ref().is_some_and(|taken| !taken.told());
+        for listener in self.sockets.listeners() {
+            if !(serves_on && listener.taken_file().is_some()) {
+                listener.remove_path();
+            }
+        }
+    }
+
     /// The process has ended.
-    pub(super) fn drop_second_names(&mut self, pid: i32) {
+    pub(super) fn drop_second_names(&self, pid: i32) {
         for file in self
             .sockets
             .listeners()

@@ -127,6 +127,11 @@ impl Taken {
         self.process.pid()
     }
 
+    /// Whether it was told to stop.
+    pub(super) fn told(&self) -> bool {
+        self.told
+    }
+
     /// What the next program needs to go on: the pid, the descriptor that means it for good, and whether it was told.
     #[must_use]
     pub fn to_held(&self) -> (i32, i32, bool) {
