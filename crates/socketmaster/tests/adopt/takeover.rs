@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::slice;
 
 use testbed::{
@@ -22,7 +22,8 @@ struct Running(Child);
 impl Running {
     /// It has answered once at each address.
     fn start(command: &mut Command, addresses: &[Address]) -> Self {
-        let this = Self(command.spawn().unwrap());
+        let quiet = command.stdout(Stdio::null()).stderr(Stdio::null());
+        let this = Self(quiet.spawn().unwrap());
         for address in addresses {
             until("it answers", || get(address, "/").is_ok());
         }
@@ -63,7 +64,8 @@ fn position(supervisor: &Supervisor, pattern: &str) -> usize {
     found.unwrap()
 }
 
-/// From then on it is a service like any other.
+/// From then on it is a service like any other. What it listens on for a moment, on a port that the kernel chose, is not
+/// ours, and nothing tells that from the outside: so the operator names what is.
 #[test]
 fn a_running_server_under_load() {
     let port = free_port();
@@ -71,7 +73,9 @@ fn a_running_server_under_load() {
     let mut command = Command::new(awkward::program());
     let mut old = Running::start(command.arg(app.script()), &[tcp(port)]);
     let load = Load::start(&tcp(port), CLIENTS, "/");
-    let mut supervisor = serve(awkward::setup(&app).take_over(old.pid()), &[tcp(port)]);
+    let adopt = format!("-adopt=tcp://127.0.0.1:{port}");
+    let setup = awkward::setup(&app).flag(adopt).take_over(old.pid());
+    let mut supervisor = serve(setup, &[tcp(port)]);
     assert!(old.end().success());
     let ended = format!("{} (taken over) has ended", old.pid());
     assert!(position(&supervisor, "Took over tcp://127.0.0.1") < position(&supervisor, "Starting"));
@@ -189,9 +193,14 @@ fn a_program_that_does_not_start_leaves_the_old_one_alone() {
         return;
     };
     let one_of_two = format!("listen 127.0.0.1:{port}");
+    let missing = format!(
+        "it has not bound unix://{}, which {} listens on (to leave",
+        socket.display(),
+        old.pid()
+    );
     for (script, why, status) in [
         ("exit 3", "it exited with status 3 before it was ready", 3),
-        (&one_of_two, "it has not bound unix://", 137),
+        (&one_of_two, &missing, 137),
     ] {
         ours.deploy(script);
         let setup = steps::setup(&ours).unwrap().flag("-ready-timeout=1s");

@@ -95,10 +95,16 @@ impl Daemon {
         } else {
             ""
         };
+        let whose = match &self.taken {
+            Some(taken) if !taken.told() => format!(
+                "which {} listens on (to leave some of what it has to it, name the others with -adopt)",
+                taken.pid()
+            ),
+            _ => "which clients of the serving generation use (stop and start the service to give that up)".into(),
+        };
         Some(match (calls.seen.bound.is_empty(), missing.is_empty()) {
             (_, false) => format!(
-                "it was not ready within {within}: it has not bound {}, which clients of the serving generation use \
-                 (stop and start the service to give that up){ring}",
+                "it was not ready within {within}: it has not bound {}, {whose}{ring}",
                 missing.join(", ")
             ),
             (true, true) => format!("it was not ready within {within}: it has bound nothing{ring}"),
