@@ -4,7 +4,7 @@
 //! it (a busy port, an unknown user, a missing program).
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::wire::uri::ListenUri;
@@ -48,6 +48,16 @@ pub struct Config {
     pub log_format: LogFormat,
     /// What becomes of the workers if the supervisor is killed.
     pub orphans: Orphans,
+}
+
+impl Config {
+    /// The name by which the verbs find the supervisor: the last part of the program's.
+    #[must_use]
+    pub fn instance_name(&self) -> String {
+        let name = Path::new(&self.command).file_name();
+        let name = name.unwrap_or(&self.command);
+        name.to_string_lossy().into_owned()
+    }
 }
 
 /// Which of the sockets that the program opens itself are held for its next generations.

@@ -156,6 +156,12 @@ impl Supervisor {
         self.state.attempt.is_some()
     }
 
+    /// Whether all is to end.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.state.aim != Aim::Serve
+    }
+
     /// Whether this worker is ready and not told to leave.
     #[must_use]
     pub fn is_ready(&self, worker: WorkerId) -> bool {

@@ -1,8 +1,9 @@
 //! What the core decides, done.
 
 use super::{Daemon, now, words};
-use crate::core::{Action, Ending, Event, Generation, Reason, Verdict, WorkerId};
+use crate::core::{Action, Ending, Event, Generation, Reason, Request, Verdict, WorkerId};
 use crate::sys::signals;
+use crate::wire::control::Progress;
 
 impl Daemon {
     pub(super) fn perform(&mut self, action: Action) {
@@ -13,7 +14,7 @@ impl Daemon {
             Action::Forward(id, signal) => self.tell(id, signal),
             Action::Kill(id, why) => self.kill(id, words::why(why)),
             Action::Failed(id, generation, reason) => self.failed(id, generation, reason),
-            Action::Verdict(_, verdict) => self.verdict(verdict),
+            Action::Verdict(request, verdict) => self.verdict(request, verdict),
             Action::Restart(generation, after) => {
                 let when = if after.is_zero() {
                     "at once".into()
@@ -48,7 +49,10 @@ impl Daemon {
             &self.inputs,
         );
         match started {
-            Ok(worker) => drop(self.workers.insert(id, worker)),
+            Ok(worker) => {
+                self.workers.insert(id, worker);
+                self.tell_started(id);
+            }
             Err(error) => {
                 self.errors.insert(id, error.to_string());
                 self.events.push_back(Event::Exited(id, Ending::NotStarted));
@@ -77,10 +81,12 @@ impl Daemon {
     }
 
     fn welcome(&mut self, id: WorkerId) {
-        let Some(worker) = self.workers.get(&id) else {
+        let Some(worker) = self.workers.get_mut(&id) else {
             return;
         };
+        worker.ready_at = Some(now());
         let (pid, generation) = (worker.child.pid(), worker.generation);
+        let after_ms = u64::try_from((now() - worker.since).as_millis()).unwrap_or(u64::MAX);
         let after = words::since(worker.since, now());
         self.log.say(format!(
             "Generation {} is ready: pid {pid}, after {after}",
@@ -89,6 +95,11 @@ impl Daemon {
         for complaint in self.sockets.look_after(pid, self.workers.len() > 1) {
             self.log.say(complaint);
         }
+        self.tell_watchers(&Progress::Ready {
+            generation: generation.0,
+            pid,
+            after_ms,
+        });
         self.report_ready(generation);
         self.dismiss_taken();
     }
@@ -101,19 +112,17 @@ impl Daemon {
         let Some(worker) = self.workers.get(&id) else {
             return;
         };
-        let pid = worker.child.pid();
+        let (pid, generation) = (worker.child.pid(), worker.generation.0);
         let told = worker
             .child
             .signal(signal)
             .and_then(|()| worker.child.signal(libc::SIGCONT));
         let name = signals::name(signal);
         self.log.say(match told {
-            Ok(()) => format!(
-                "Telling {pid} (generation {}) to stop: SIG{name}",
-                worker.generation.0
-            ),
+            Ok(()) => format!("Telling {pid} (generation {generation}) to stop: SIG{name}"),
             Err(error) => format!("Cannot send SIG{name} to {pid}: {error}"),
         });
+        self.tell_watchers(&Progress::Draining { generation, pid });
     }
 
     fn kill(&mut self, id: WorkerId, why: &str) {
@@ -141,6 +150,7 @@ impl Daemon {
         self.log
             .say(format!("Generation {} failed: {why}", generation.0));
         self.report_failed(generation, &why);
+        self.why_failed = Some(why);
         self.give_up_adopted(id);
         let crashed = matches!(reason, Reason::Ended(Ending::Exit(1..) | Ending::Signal(_)));
         if let Some(hint) = crashed.then(|| self.sockets.nonblocking_hint()).flatten() {
@@ -148,7 +158,8 @@ impl Daemon {
         }
     }
 
-    fn verdict(&mut self, verdict: Verdict) {
+    fn verdict(&mut self, request: Request, verdict: Verdict) {
         self.log.say(words::verdict(verdict, self.core.serving()));
+        self.tell_verdict(request, verdict);
     }
 }

@@ -3,6 +3,7 @@
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
 
+use super::control::Ask;
 use crate::core::WorkerId;
 use crate::sys::seccomp::Call;
 
@@ -31,6 +32,8 @@ pub enum Input {
     Deserted(WorkerId),
     /// The process that the listeners were taken from has ended.
     TakenGone,
+    /// A client of the control socket wants something.
+    Ask(Ask),
     /// It is time to look after the files of a process that is being taken over.
     Guard,
     /// It is time to look what became of a bind for datagrams: the worker, and the socket's inode.

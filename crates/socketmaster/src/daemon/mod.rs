@@ -6,6 +6,7 @@
 
 pub mod adopt;
 pub mod command;
+pub mod control;
 pub mod inputs;
 pub mod listeners;
 pub mod log;
@@ -34,6 +35,7 @@ use crate::core::{Ending, Event, Request, Supervisor, Time, WorkerId};
 use crate::sys::clock;
 use crate::sys::process::{self, End};
 use adopt::{Remnant, Taken};
+use control::{Control, Last, Watchers};
 use inputs::{Input, Inputs, Task};
 use log::Log;
 use rundir::RunDir;
@@ -68,6 +70,13 @@ struct Daemon {
     /// Why starts failed, until the core has decided what that means.
     errors: BTreeMap<WorkerId, String>,
     requests: u64,
+    /// When the supervisor started, before all upgrades.
+    since: Time,
+    control: Option<Control>,
+    watchers: Watchers,
+    last_reload: Option<Last>,
+    /// Why the last generation failed that did.
+    why_failed: Option<String>,
     /// When to look at the starting workers again.
     next_look: Time,
     blind_said: bool,
@@ -135,6 +144,7 @@ impl Daemon {
                 self.log.forget(id);
                 self.deserted(id);
             }
+            Input::Ask(ask) => self.ask(ask),
             Input::TakenGone => self.taken_gone(),
             Input::Guard => self.restore_files(),
             Input::Bound(id, inode) => self.bound(id, inode),
@@ -249,6 +259,7 @@ impl Daemon {
         if ending != Ending::NotStarted {
             self.log.say(format!("{pid} {}", words::ending(ending)));
         }
+        let generation = worker.generation;
         let drains = !failed && !self.core.is_ready(id);
         if !drains {
             drop(worker);
@@ -257,6 +268,7 @@ impl Daemon {
         }
         // A process that it has left behind is nobody's business any more.
         self.log.leave(id);
+        self.tell_gone(generation, words::ending(ending));
         self.handle(Event::Exited(id, ending));
         self.errors.remove(&id);
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Daemon;
 use super::adopt::{Calls, Taken};
+use super::control::Control;
 use super::guard::Sockets;
 use super::inputs::Inputs;
 use super::listeners::Listener;
@@ -56,11 +57,17 @@ pub(super) fn resume(
             None => None,
         },
         rundir,
+        control: match state.control {
+            Some(fd) => Some(Control::resume(fds::take_over(fd)?, &inputs)?),
+            None => None,
+        },
         program: state.program,
         signals: read_signals(&inputs)?,
     };
     let mut daemon = prepared.daemon(core, log, inputs, queue);
     daemon.requests = state.requests;
+    daemon.since = state.since.unwrap_or(daemon.since);
+    daemon.last_reload = state.last_reload;
     daemon.inherited = state.inherited;
     daemon.blind_said = state.blind_said;
     daemon.privileges_said = true;
@@ -107,6 +114,7 @@ impl Daemon {
                 None => None,
             },
             no_new_privileges: false,
+            ready_at: held.ready_at,
             sight: Watching {
                 waiting: held.waiting,
                 blind: held.blind,

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use tokio::sync::mpsc;
 
 use super::adopt::{self, TakeOverError, Taken};
+use super::control::{Control, Watchers};
 use super::guard::Sockets;
 use super::inputs::{Input, Inputs, Task};
 use super::listeners::{self, Listener};
@@ -134,6 +135,7 @@ pub(super) struct Prepared {
     pub(super) sockets: Sockets,
     pub(super) taken: Option<Taken>,
     pub(super) rundir: Option<RunDir>,
+    pub(super) control: Option<Control>,
     pub(super) program: PathBuf,
     pub(super) signals: Task,
 }
@@ -156,6 +158,11 @@ impl Prepared {
             answered: None,
             errors: BTreeMap::new(),
             requests: 0,
+            since: now(),
+            control: self.control,
+            watchers: Watchers::default(),
+            last_reload: None,
+            why_failed: None,
             next_look: now(),
             blind_said: false,
             privileges_said: false,
@@ -216,12 +223,16 @@ fn prepare(config: Config, inputs: &Inputs, log: &mut Log) -> Result<Prepared, S
     recipe.account = account.inspect_err(|_| listeners.iter().for_each(Listener::remove_path))?;
     listeners.extend(held);
     let sockets = Sockets::new(listeners, inputs)?;
+    // Last, because it is left in place by whoever lets go of it.
+    let rundir = run_directory(log);
     Ok(Prepared {
         recipe,
         sockets,
         taken,
-        // Last, because it is left in place by whoever lets go of it.
-        rundir: run_directory(log),
+        control: rundir
+            .as_ref()
+            .and_then(|rundir| control(rundir, inputs, log)),
+        rundir,
         program,
         signals,
     })
@@ -234,6 +245,16 @@ fn run_directory(log: &mut Log) -> Option<RunDir> {
         ));
     });
     rundir.ok()
+}
+
+/// Without it signals are as good as ever.
+fn control(rundir: &RunDir, inputs: &Inputs, log: &mut Log) -> Option<Control> {
+    let control = Control::bind(rundir.path(), inputs);
+    let control = control.map_err(|error| {
+        let path = rundir.path().display();
+        log.say(format!("No control socket in {path}: {error}"));
+    });
+    control.ok()
 }
 
 /// The original takes a descriptor that `SOCKETMASTER_FD` names in place of the listener.

@@ -60,6 +60,8 @@ pub struct Worker {
     pub calls: Option<Calls>,
     /// Whether it runs without the power to gain privileges, because we have none.
     pub no_new_privileges: bool,
+    /// When it became ready.
+    pub ready_at: Option<Time>,
     /// What has been seen of it while it is starting.
     pub sight: Watching,
     /// What listens to it.
@@ -169,6 +171,7 @@ impl Recipe {
             error: None,
             calls: None,
             no_new_privileges: false,
+            ready_at: None,
             sight,
             tasks: Vec::new(),
         };

@@ -264,6 +264,26 @@ pub fn is_v6only(socket: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(sockopt::ipv6_v6only(socket)?)
 }
 
+/// How many connections wait to be accepted from a TCP socket that listens, and how many may (`TCP_INFO`, tcp(7): of such
+/// a socket `tcpi_unacked` and `tcpi_sacked` mean this, `tcp_get_info`). `None` for other sockets.
+#[must_use]
+pub fn queue(socket: BorrowedFd<'_>) -> Option<(u32, u32)> {
+    // The two stand behind 8 bytes of flags and four numbers.
+    let mut info = [0u32; 8];
+    let mut length = libc::socklen_t::try_from(size_of_val(&info)).ok()?;
+    // SAFETY: the kernel writes at most `length` bytes, which is the size of the array.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            info.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    (result == 0 && is_listening(socket).unwrap_or(false)).then_some((info[6], info[7]))
+}
+
 /// Asks where a socket is bound (getsockname(2)).
 ///
 /// # Errors

@@ -1,5 +1,6 @@
 //! Bytes ↔ values. Nothing here opens, sends or waits.
 
+pub mod control;
 pub mod environment;
 pub mod forward;
 pub mod held;

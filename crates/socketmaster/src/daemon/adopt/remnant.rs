@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Calls, HeldCalls};
 use crate::core::{Ending, Event, Generation, WorkerId};
-use crate::daemon::Daemon;
 use crate::daemon::upgrade::Preflight;
 use crate::daemon::worker::Worker;
+use crate::daemon::{Daemon, words};
 use crate::sys::{process, seccomp};
 use crate::wire::environment;
 
@@ -33,6 +33,12 @@ pub struct HeldRemnant {
 }
 
 impl Remnant {
+    /// The worker's generation.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+
     /// What the next program needs to go on.
     #[must_use]
     pub fn to_held(&self, id: WorkerId) -> HeldRemnant {
@@ -112,6 +118,7 @@ impl Daemon {
                 "Generation {}: the last process has gone",
                 remnant.generation.0
             ));
+            self.tell_gone(remnant.generation, words::ending(remnant.ending));
             self.handle(Event::Exited(id, remnant.ending));
         }
     }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::UpgradeError;
 use crate::core::{Generation, State, Time, WorkerId};
 use crate::daemon::adopt::{HeldCalls, HeldRemnant};
+use crate::daemon::control::Last;
 use crate::daemon::log::HeldLog;
 use crate::sys::user::Account;
 use crate::sys::{fds, handover};
@@ -64,6 +65,15 @@ pub struct Handover {
     /// The process that the listeners were taken from: its pid, its pidfd, and whether it was told to stop.
     #[serde(default)]
     pub taken: Option<(i32, i32, bool)>,
+    /// The control socket.
+    #[serde(default)]
+    pub control: Option<i32>,
+    /// When the first of us started.
+    #[serde(default)]
+    pub since: Option<Time>,
+    /// How the last reload ended.
+    #[serde(default)]
+    pub last_reload: Option<Last>,
 }
 
 /// One worker on its way through an upgrade.
@@ -91,6 +101,9 @@ pub struct HeldWorker {
     /// Its calls, if they are ours to answer.
     #[serde(default)]
     pub calls: Option<HeldCalls>,
+    /// When it became ready.
+    #[serde(default)]
+    pub ready_at: Option<Time>,
 }
 
 impl Handover {

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 
 use super::Daemon;
 use super::adopt::{Calls, HeldCalls, HeldRemnant, Taken};
+use super::control::Control;
 use super::inputs::Input;
 use super::listeners::Listener;
 use crate::sys::fds;
@@ -116,6 +117,7 @@ impl Daemon {
             waiting: worker.sight.waiting,
             blind: worker.sight.blind,
             calls: worker.calls.as_ref().map(Calls::to_held),
+            ready_at: worker.ready_at,
         });
         let workers: Vec<_> = workers.collect();
         open.extend(workers.iter().filter_map(|w| w.launch));
@@ -132,6 +134,8 @@ impl Daemon {
         let remnants = self.remnants.iter();
         let remnants: Vec<_> = remnants.map(|(id, left)| left.to_held(*id)).collect();
         open.extend(remnants.iter().map(HeldRemnant::fd));
+        let control = self.control.as_ref().map(Control::number);
+        open.extend(control);
         let taken = self.taken.as_ref().map(Taken::to_held);
         open.extend(taken.map(|(_, fd, _)| fd));
         let state = Handover {
@@ -151,6 +155,9 @@ impl Daemon {
             inherited: self.inherited.clone(),
             remnants,
             taken,
+            control,
+            since: Some(self.since),
+            last_reload: self.last_reload.clone(),
         };
         (state, open)
     }

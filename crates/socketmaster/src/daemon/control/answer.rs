@@ -1,0 +1,157 @@
+//! Requests and their answers.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Either, Full, Limited};
+use hyper::body::{Body, Frame, Incoming};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use serde::Serialize;
+use tokio::sync::{mpsc, oneshot};
+
+use super::Ask;
+use crate::daemon::inputs::{Input, Inputs};
+use crate::wire::control::{ControlError, Progress, ReloadRequest};
+
+/// The longest body of a request, and how long it may take to come.
+const BODY_MAX: usize = 64 * 1024;
+const PATIENCE: Duration = Duration::from_secs(5);
+
+type Answer = Response<Either<Full<Bytes>, Lines>>;
+
+/// Answers one request.
+pub(super) async fn answer(
+    request: Request<Incoming>,
+    inputs: Inputs,
+) -> Result<Answer, Infallible> {
+    let path = request.uri().path().to_owned();
+    Ok(match (request.method(), path.as_str()) {
+        (&Method::GET, "/v1/status") => match ask(&inputs, Ask::Status).await {
+            Some(status) => json(StatusCode::OK, &status),
+            None => ending(),
+        },
+        (&Method::GET, "/healthz") => text(StatusCode::OK, "ok\n"),
+        (&Method::GET, "/readyz") => match ask(&inputs, Ask::Status).await {
+            Some(status) if status.ready => text(StatusCode::OK, "ready\n"),
+            _ => text(StatusCode::SERVICE_UNAVAILABLE, "no generation is ready\n"),
+        },
+        (&Method::POST, "/v1/reload") => match read(request).await {
+            Ok(wanted) => reload(wanted, &inputs),
+            Err(answer) => answer,
+        },
+        (&Method::POST, "/v1/stop") => begun(ask(&inputs, Ask::Stop).await),
+        (&Method::POST, "/v1/upgrade") => begun(ask(&inputs, Ask::Upgrade).await),
+        (_, "/v1/status" | "/healthz" | "/readyz") => not_allowed("GET"),
+        (_, "/v1/reload" | "/v1/stop" | "/v1/upgrade") => not_allowed("POST"),
+        _ => error(
+            StatusCode::NOT_FOUND,
+            format!(
+                "there is no {path}: try /v1/status, /v1/reload, /v1/stop, /v1/upgrade, /healthz or /readyz"
+            ),
+        ),
+    })
+}
+
+async fn ask<T>(inputs: &Inputs, ask: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Option<T> {
+    let (sender, answer) = oneshot::channel();
+    inputs.send(Input::Ask(ask(sender))).ok()?;
+    answer.await.ok()
+}
+
+fn reload(wanted: ReloadRequest, inputs: &Inputs) -> Answer {
+    let (sender, progress) = mpsc::unbounded_channel();
+    if inputs
+        .send(Input::Ask(Ask::Reload(wanted, sender)))
+        .is_err()
+    {
+        return ending();
+    }
+    let mut answer = Response::new(Either::Right(Lines(progress)));
+    let lines = HeaderValue::from_static("application/x-ndjson");
+    answer.headers_mut().insert(CONTENT_TYPE, lines);
+    answer
+}
+
+/// The body of a request for a reload; none at all is as good as `{}`.
+async fn read(request: Request<Incoming>) -> Result<ReloadRequest, Answer> {
+    let body = Limited::new(request.into_body(), BODY_MAX).collect();
+    let bad = |why: String| error(StatusCode::BAD_REQUEST, why);
+    let body = match tokio::time::timeout(PATIENCE, body).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(why)) => return Err(bad(format!("cannot read the request: {why}"))),
+        Err(_) => return Err(bad("the request did not come in time".into())),
+    };
+    if body.is_empty() {
+        return Ok(ReloadRequest::default());
+    }
+    serde_json::from_slice(&body).map_err(|why| bad(format!("cannot read the request: {why}")))
+}
+
+fn begun(answer: Option<()>) -> Answer {
+    match answer {
+        Some(()) => json(StatusCode::ACCEPTED, &serde_json::Map::new()),
+        None => ending(),
+    }
+}
+
+fn ending() -> Answer {
+    error(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "the supervisor is about to end".into(),
+    )
+}
+
+fn not_allowed(method: &'static str) -> Answer {
+    let mut answer = error(StatusCode::METHOD_NOT_ALLOWED, format!("it takes {method}"));
+    answer
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static(method));
+    answer
+}
+
+fn error(status: StatusCode, error: String) -> Answer {
+    json(status, &ControlError { error })
+}
+
+fn json(status: StatusCode, value: &impl Serialize) -> Answer {
+    // Plain values cannot fail to be written.
+    let mut text = serde_json::to_vec(value).unwrap_or_default();
+    text.push(b'\n');
+    with_type(status, text.into(), "application/json")
+}
+
+fn text(status: StatusCode, text: &'static str) -> Answer {
+    with_type(status, text.into(), "text/plain; charset=utf-8")
+}
+
+fn with_type(status: StatusCode, body: Bytes, content_type: &'static str) -> Answer {
+    let mut answer = Response::new(Either::Left(Full::new(body)));
+    *answer.status_mut() = status;
+    let content_type = HeaderValue::from_static(content_type);
+    answer.headers_mut().insert(CONTENT_TYPE, content_type);
+    answer
+}
+
+/// A body that grows with the reload, a line for each step.
+#[derive(Debug)]
+pub(super) struct Lines(mpsc::UnboundedReceiver<Progress>);
+
+impl Body for Lines {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0.poll_recv(context).map(|progress| {
+            let mut line = serde_json::to_vec(&progress?).unwrap_or_default();
+            line.push(b'\n');
+            Some(Ok(Frame::data(line.into())))
+        })
+    }
+}

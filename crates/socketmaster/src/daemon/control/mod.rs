@@ -1,0 +1,93 @@
+//! The control socket: HTTP on a unix socket in the run directory, for its owner and root alone.
+//!
+//! Each connection is a task that speaks HTTP and puts what is asked into the daemon's queue as an [`Ask`]; the answer
+//! comes back through a channel. So a client that is slow, or speaks nonsense, holds up nobody but itself.
+//!
+//! | request | answer |
+//! | --- | --- |
+//! | `GET /v1/status` | [`Status`](crate::wire::control::Status) |
+//! | `POST /v1/reload` | [`Progress`](crate::wire::control::Progress), one JSON value a line, to the verdict |
+//! | `POST /v1/stop`, `POST /v1/upgrade` | `{}` when it has begun |
+//! | `GET /healthz`, `GET /readyz` | 200 while the supervisor lives; 200 or 503 as a generation is ready |
+
+mod answer;
+mod asks;
+mod http;
+mod status;
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::inputs::{Inputs, Task};
+use crate::sys::socket;
+use crate::sys::socket_path::{self, Permissions};
+use crate::wire::control::{Progress, ReloadRequest, SOCKET, Status};
+
+pub use asks::{Last, Watchers};
+
+/// What a client wants to know or have done.
+#[derive(Debug)]
+pub enum Ask {
+    /// How things are.
+    Status(oneshot::Sender<Status>),
+    /// A new generation.
+    Reload(ReloadRequest, mpsc::UnboundedSender<Progress>),
+    /// The end.
+    Stop(oneshot::Sender<()>),
+    /// A new supervisor.
+    Upgrade(oneshot::Sender<()>),
+}
+
+/// The socket; its file goes with the run directory.
+#[derive(Debug)]
+pub struct Control {
+    socket: OwnedFd,
+    _serving: Task,
+}
+
+/// Clients that may wait to be accepted.
+const BACKLOG: i32 = 128;
+
+impl Control {
+    /// Makes it in the run directory.
+    ///
+    /// # Errors
+    /// The directory is gone, the disk is full, or the path is longer than the 107 bytes of unix(7).
+    pub fn bind(directory: &Path, inputs: &Inputs) -> io::Result<Self> {
+        let socket = socket::unix()?;
+        let permissions = Permissions {
+            mode: Some(0o600),
+            ..Permissions::default()
+        };
+        socket_path::bind(socket.as_fd(), &path(directory), permissions)?;
+        socket::listen(socket.as_fd(), BACKLOG)?;
+        Self::resume(socket, inputs)
+    }
+
+    /// Goes on with the one of the program that we were before: who has connected meanwhile waits in its queue.
+    ///
+    /// # Errors
+    /// Out of descriptors.
+    pub fn resume(socket: OwnedFd, inputs: &Inputs) -> io::Result<Self> {
+        let serving = http::serve(socket.try_clone()?, inputs.clone())?;
+        Ok(Self {
+            socket,
+            _serving: Task::spawn(serving),
+        })
+    }
+
+    /// Its number, for an upgrade.
+    #[must_use]
+    pub fn number(&self) -> i32 {
+        self.socket.as_raw_fd()
+    }
+}
+
+/// Where the socket of a run directory is.
+#[must_use]
+pub fn path(directory: &Path) -> PathBuf {
+    directory.join(SOCKET)
+}

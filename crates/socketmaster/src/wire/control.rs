@@ -1,0 +1,183 @@
+//! What the control socket speaks: JSON values, the same for `socketmaster reload` and for `curl`.
+//!
+//! Fields are only ever added; a reader skips what it does not know.
+
+use serde::{Deserialize, Serialize};
+
+/// The file name of the control socket in the run directory.
+pub const SOCKET: &str = "control";
+
+/// What `POST /v1/reload` may say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReloadRequest {
+    /// Reload only if this generation serves now: of two who deploy at once, the second hears that it came too late.
+    pub if_generation: Option<u64>,
+    /// Go on telling until the older generations have gone.
+    pub wait_drained: bool,
+}
+
+/// One line of what `POST /v1/reload` answers. The last one is a verdict, or `drained` if that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Progress {
+    /// Another reload is under way: this one begins when that has ended.
+    Queued,
+    /// A process of the new generation was started.
+    Started {
+        /// Its generation.
+        generation: u64,
+        /// Its pid.
+        pid: i32,
+    },
+    /// It is ready.
+    Ready {
+        /// Its generation.
+        generation: u64,
+        /// Its pid.
+        pid: i32,
+        /// Milliseconds from its start.
+        after_ms: u64,
+    },
+    /// An older one was told to stop.
+    Draining {
+        /// Its generation.
+        generation: u64,
+        /// Its pid.
+        pid: i32,
+    },
+    /// A process has ended, with all that came of it.
+    Gone {
+        /// Its generation.
+        generation: u64,
+        /// How, in words.
+        how: String,
+    },
+    /// Verdict: the new generation serves.
+    Done {
+        /// Its number.
+        generation: u64,
+    },
+    /// Verdict: nothing has changed.
+    Failed {
+        /// The generation that failed.
+        generation: u64,
+        /// Why.
+        why: String,
+        /// The generation that serves on, if there is one.
+        serving: Option<u64>,
+        /// The last lines that the failed one printed.
+        output: Vec<String>,
+    },
+    /// Verdict: the generation that serves is not the one that was expected. Nothing was begun.
+    NotExpected {
+        /// The generation that serves.
+        serving: Option<u64>,
+    },
+    /// Verdict: a stop came first.
+    Superseded,
+    /// After the verdict, if asked for: no older generation is left.
+    Drained,
+}
+
+/// What `GET /v1/status` answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The instance's name.
+    pub name: String,
+    /// The supervisor's version.
+    pub version: String,
+    /// The supervisor's pid.
+    pub pid: i32,
+    /// Seconds since the supervisor started, through upgrades.
+    pub uptime_s: u64,
+    /// The newest generation that has been ready.
+    pub serving: Option<u64>,
+    /// Whether a worker of it is ready now.
+    pub ready: bool,
+    /// Whether a reload, or the first start, is under way.
+    pub reloading: bool,
+    /// Whether it is about to end.
+    pub stopping: bool,
+    /// The sockets that are held.
+    pub listeners: Vec<ListenerStatus>,
+    /// The processes, oldest generation first.
+    pub workers: Vec<WorkerStatus>,
+    /// How the last reload ended; none since the start if missing.
+    pub last_reload: Option<LastReload>,
+}
+
+/// One socket that is held.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListenerStatus {
+    /// What it listens on, as a listen URI.
+    pub uri: String,
+    /// The name given with `NAME=`.
+    pub name: Option<String>,
+    /// Whether it was adopted from the program.
+    pub adopted: bool,
+    /// Connections that wait to be accepted now (`TCP_INFO`); only known of TCP.
+    pub queue: Option<u32>,
+    /// How many may wait.
+    pub queue_limit: Option<u32>,
+}
+
+/// One process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerStatus {
+    /// Its generation.
+    pub generation: u64,
+    /// Its pid.
+    pub pid: i32,
+    /// `starting`, `ready` or `draining`.
+    pub phase: String,
+    /// Milliseconds since its start.
+    pub age_ms: u64,
+    /// Milliseconds from its start till it was ready.
+    pub ready_after_ms: Option<u64>,
+    /// Resident memory in bytes, of this process alone.
+    pub rss_bytes: Option<u64>,
+    /// Connections that it has open, with all that came of it; only counted while it drains.
+    pub connections: Option<u64>,
+    /// What it last said of itself (`STATUS=`, sd_notify(3)).
+    pub says: Option<String>,
+}
+
+/// How a reload ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastReload {
+    /// The generation that it brought up, or was to.
+    pub generation: u64,
+    /// Whether that serves.
+    pub done: bool,
+    /// Why not.
+    pub why: Option<String>,
+    /// Seconds since then.
+    pub ago_s: u64,
+}
+
+/// An error of the control socket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ControlError {
+    /// What is wrong, for people.
+    pub error: String,
+}
+
+impl Progress {
+    /// Whether it says how a reload ended.
+    #[must_use]
+    pub fn is_verdict(&self) -> bool {
+        matches!(
+            self,
+            Self::Done { .. } | Self::Failed { .. } | Self::NotExpected { .. } | Self::Superseded
+        )
+    }
+}
+
+impl Status {
+    /// Whether all is as it should be: a generation serves, and the last reload did not fail.
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        self.ready && !self.stopping && self.last_reload.as_ref().is_none_or(|last| last.done)
+    }
+}
