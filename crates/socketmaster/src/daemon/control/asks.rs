@@ -7,6 +7,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::Ask;
 use crate::core::{Event, Generation, Request, Time, Verdict, WorkerId};
+use crate::daemon::adopt::Remnant;
 use crate::daemon::{Daemon, now};
 use crate::wire::control::{Progress, ReloadRequest};
 
@@ -142,7 +143,7 @@ impl Daemon {
     fn oldest(&self) -> Option<Generation> {
         let workers = self.workers.values().map(|worker| worker.generation);
         workers
-            .chain(self.remnants.values().map(|left| left.generation()))
+            .chain(self.remnants.values().map(Remnant::generation))
             .min()
     }
 
