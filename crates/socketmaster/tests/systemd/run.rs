@@ -72,7 +72,7 @@ fn the_recommended_unit_runs_a_server_as_it_is() {
 #[test]
 fn a_plain_unit_is_taken_over_by_one_with_socketmaster() {
     let Some(machine) = machine() else { return };
-    let plain = "[Service]\nExecStart=/run/test/current\n";
+    let plain = "[Service]\nExecStart=/run/test/current\nRestart=always\n";
     machine.install("plain.service", plain);
     machine.order(&["start", "plain"]);
     let address = Address::Tcp(machine.address);
@@ -82,6 +82,7 @@ fn a_plain_unit_is_taken_over_by_one_with_socketmaster() {
         Load::start(&address, 2, "/"),
     );
 
+    machine.install("plain.service.d/once.conf", "[Service]\nRestart=no\n");
     machine.install("run.service", &placed(RUN));
     machine.install(
         "run.service.d/once.conf",
@@ -94,7 +95,10 @@ fn a_plain_unit_is_taken_over_by_one_with_socketmaster() {
     machine.wait_for("plain", "ActiveState", |state| state == "inactive");
     assert_eq!(machine.show("plain", "Result"), "success");
 
-    std::fs::remove_file(machine.path("units/run.service.d/once.conf")).unwrap();
+    for unit in ["plain", "run"] {
+        let once = format!("units/{unit}.service.d/once.conf");
+        std::fs::remove_file(machine.path(&once)).unwrap();
+    }
     machine.order(&["daemon-reload"]);
     is_reloaded(&machine, "run");
     let report = load.stop();
