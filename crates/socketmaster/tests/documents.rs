@@ -158,6 +158,42 @@ fn the_tests_that_are_named_exist() {
     }
 }
 
+/// A table of messages shows them with `…` for what differs each time.
+#[test]
+fn the_messages_that_are_explained_are_said() {
+    let source = sources(&root().join("crates/socketmaster/src"));
+    let guide = read("docs/adopt.md");
+    let (_, table) = guide.split_once("## What the log says").unwrap();
+    let messages = table.lines().filter_map(|row| row.strip_prefix("| `"));
+    let mut said = 0;
+    for message in messages.filter_map(|row| row.split('`').next()) {
+        for part in message.split('…').map(str::trim) {
+            // Another program's words are not ours.
+            let ours = message == "Address already in use" || source.contains(part);
+            assert!(ours, "docs/adopt.md explains what nobody says: {part}");
+        }
+        said += 1;
+    }
+    assert!(said > 10);
+}
+
+/// All source code, with the strings that go over several lines put together.
+fn sources(folder: &Path) -> String {
+    let mut text = String::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            text += &sources(&path);
+        } else {
+            let source = fs::read_to_string(path).unwrap();
+            let mut lines = source.split("\\\n").map(str::trim_start);
+            text += lines.next().unwrap_or_default();
+            lines.for_each(|line| text += line);
+        }
+    }
+    text
+}
+
 fn collect(folder: &Path, tests: &mut BTreeSet<String>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
