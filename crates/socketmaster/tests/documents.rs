@@ -124,10 +124,21 @@ fn links_lead_somewhere() {
             .skip(1)
             .map(|rest| rest.split(')').next().unwrap())
         {
-            let path = link.split('#').next().unwrap();
-            if !path.starts_with("http") && !path.is_empty() {
-                assert!(folder.join(path).exists(), "{document} links to {path}");
+            if link.starts_with("http") {
+                continue;
             }
+            let (path, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = match path {
+                "" => root().join(document),
+                path => folder.join(path),
+            };
+            assert!(target.exists(), "{document} links to {path}");
+            let found = heading.is_empty()
+                || fs::read_to_string(target)
+                    .unwrap()
+                    .lines()
+                    .any(|line| line.starts_with('#') && anchor(line) == heading);
+            assert!(found, "{document} links to {link}");
         }
     }
 }
@@ -156,6 +167,15 @@ fn the_tests_that_are_named_exist() {
             }
         }
     }
+}
+
+/// What a link calls a heading: small letters, with dashes for spaces and without punctuation.
+fn anchor(heading: &str) -> String {
+    let text = heading.trim_start_matches('#').trim().to_lowercase();
+    text.chars()
+        .filter(|c| c.is_alphanumeric() || *c == ' ' || *c == '-')
+        .map(|c| if c == ' ' { '-' } else { c })
+        .collect()
 }
 
 /// A table of messages shows them with `…` for what differs each time.
