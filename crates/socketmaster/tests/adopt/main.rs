@@ -4,12 +4,14 @@
 mod abrupt;
 mod awkward;
 mod drain;
+mod ends;
 mod failures;
 mod growth;
 mod haproxy;
 mod hostile;
 mod nginx;
 mod nobody;
+mod readiness;
 mod redis;
 mod service;
 mod slow;
