@@ -83,6 +83,7 @@ pub(super) fn resume(
             result => result?,
         }
     }
+    daemon.look_again();
     // A child of ours cannot go away unseen, unless what stood at our path was a script whose shell reaped it.
     for (id, pid) in missing {
         daemon.log.say(format!(

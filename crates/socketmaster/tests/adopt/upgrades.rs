@@ -68,3 +68,26 @@ fn while_binds_are_answered() {
     });
     leaves_nothing(&mut supervisor);
 }
+
+/// Of a datagram socket no later call tells that it is bound: the next program looks, too.
+#[test]
+fn while_datagram_sockets_are_bound() {
+    const SOCKETS: usize = 300;
+    let ports: Vec<u16> = (0..SOCKETS).map(|_| free_port()).collect();
+    let words = ports.iter().map(|port| format!("udp 127.0.0.1:{port}\n"));
+    let app = App::new(&words.collect::<String>());
+    let Some(setup) = steps::setup(&app) else {
+        return;
+    };
+    let flags = ports
+        .iter()
+        .map(|port| format!("-adopt=udp://127.0.0.1:{port}"));
+    let setup = flags.fold(setup, testbed::Setup::flag);
+    let mut supervisor = setup.run(&[]).start();
+    supervisor.wait_for_line("Adopted udp");
+    supervisor.upgrade();
+    supervisor.wait_for_nth_line("Adopted udp", SOCKETS);
+    supervisor.wait_for_line("Generation 1 is ready");
+    reload(&supervisor);
+    leaves_nothing(&mut supervisor);
+}

@@ -7,7 +7,8 @@ use super::listen::is_bound_there;
 use crate::core::WorkerId;
 use crate::daemon::Daemon;
 use crate::daemon::inputs::{Input, Task};
-use crate::sys::{peer, socket};
+use crate::sys::peer;
+use crate::sys::socket::{self, Type};
 
 /// Microseconds pass from our answer to the bind.
 const SOON: Duration = Duration::from_millis(5);
@@ -20,6 +21,20 @@ impl Daemon {
             tokio::time::sleep(SOON).await;
             let _ = inputs.send(Input::Bound(id, inode));
         }));
+    }
+
+    /// After an upgrade, for the looks that the program before us has promised.
+    pub(in crate::daemon) fn look_again(&mut self) {
+        let workers = self.workers.iter();
+        let own = workers.filter_map(|(id, worker)| Some((*id, &worker.calls.as_ref()?.seen.own)));
+        let promised: Vec<_> = own
+            .flat_map(|(id, own)| own.iter().map(move |(inode, own)| (id, *inode, own)))
+            .filter(|(_, _, own)| own.place.kind == Type::Datagram)
+            .map(|(id, inode, _)| (id, inode))
+            .collect();
+        for (id, inode) in promised {
+            self.look_later(id, inode);
+        }
     }
 
     /// Adopts it if it is bound, and still there.

@@ -2,6 +2,7 @@
 
 listen HOST:PORT   binds and listens
 polite HOST:PORT   binds, and listens unless it does already, as HAProxy and gunicorn do
+udp HOST:PORT      binds for datagrams, and takes a millisecond
 unix PATH          listens there, in place of a file that is left, and removes the file at its end
 wait PATH          goes on when there is this file
 ready              says READY=1
@@ -23,6 +24,7 @@ import threading
 import time
 
 listeners = []
+datagrams = []
 files = []
 claims = 0
 
@@ -89,6 +91,10 @@ def step(word, rest):
             print("it listens already")
         else:
             listener.listen(16)
+    elif word == "udp":
+        datagrams.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        datagrams[-1].bind(inet(rest))
+        time.sleep(0.001)
     elif word == "unix":
         if os.path.exists(rest):
             os.unlink(rest)
