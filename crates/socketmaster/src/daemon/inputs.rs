@@ -1,5 +1,7 @@
 //! All that can happen to the supervisor from outside, in one queue in the order in which it came.
 
+use std::time::Duration;
+
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
 
@@ -36,8 +38,8 @@ pub enum Input {
     Ask(Ask),
     /// It is time to look after the files of a process that is being taken over.
     Guard,
-    /// It is time to look what became of a bind for datagrams: the worker, and the socket's inode.
-    Bound(WorkerId, u64),
+    /// It is time to look what became of a bind for datagrams: the worker, the socket's inode, and after how long.
+    Bound(WorkerId, u64, Duration),
 }
 
 /// Where the tasks put what they see.

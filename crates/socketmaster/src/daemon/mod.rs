@@ -147,7 +147,7 @@ impl Daemon {
             Input::Ask(ask) => self.ask(ask),
             Input::TakenGone => self.taken_gone(),
             Input::Guard => self.restore_files(),
-            Input::Bound(id, inode) => self.bound(id, inode),
+            Input::Bound(id, inode, after) => self.bound(id, inode, after),
         }
     }
 

@@ -10,16 +10,24 @@ use crate::daemon::inputs::{Input, Task};
 use crate::sys::peer;
 use crate::sys::socket::{self, Type};
 
-/// Microseconds pass from our answer to the bind.
+/// Microseconds pass from our answer to the bind, where nothing else wants the processor. Elsewhere we look again, each
+/// time after twice as long.
 const SOON: Duration = Duration::from_millis(5);
+
+/// By then the kernel has refused the bind.
+const LAST: Duration = Duration::from_secs(2);
 
 impl Daemon {
     /// Looks what has become of a bind that went on.
     pub(super) fn look_later(&mut self, id: WorkerId, inode: u64) {
+        self.look_in(SOON, id, inode);
+    }
+
+    fn look_in(&mut self, pause: Duration, id: WorkerId, inode: u64) {
         let inputs = self.inputs.clone();
         self.tasks.push(Task::spawn(async move {
-            tokio::time::sleep(SOON).await;
-            let _ = inputs.send(Input::Bound(id, inode));
+            tokio::time::sleep(pause).await;
+            let _ = inputs.send(Input::Bound(id, inode, pause));
         }));
     }
 
@@ -38,7 +46,7 @@ impl Daemon {
     }
 
     /// Adopts it if it is bound, and still there.
-    pub(in crate::daemon) fn bound(&mut self, id: WorkerId, inode: u64) {
+    pub(in crate::daemon) fn bound(&mut self, id: WorkerId, inode: u64, after: Duration) {
         self.tasks.retain(|task| !task.is_over());
         let Some(own) = self
             .calls(id)
@@ -50,10 +58,17 @@ impl Daemon {
         let Ok(copy) = peer::copy_fd(tid, number) else {
             return;
         };
-        if socket::inode(copy.as_fd()).is_ok_and(|now| now == inode)
-            && is_bound_there(&copy, &own.place)
-            && self.adopt(id, tid, copy, own, 0).is_some()
-        {
+        if socket::inode(copy.as_fd()).ok() != Some(inode) {
+            return;
+        }
+        if !is_bound_there(&copy, &own.place) {
+            if let Some(calls) = self.calls(id).filter(|_| after < LAST) {
+                calls.seen.own.insert(inode, own);
+                self.look_in(after * 2, id, inode);
+            }
+            return;
+        }
+        if self.adopt(id, tid, copy, own, 0).is_some() {
             if let Some(calls) = self.calls(id) {
                 calls.seen.bound.insert(inode);
                 calls.seen.listened.insert(inode);
