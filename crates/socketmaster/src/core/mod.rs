@@ -171,6 +171,13 @@ impl Supervisor {
             .is_some_and(|w| matches!(w.phase, Phase::Ready { .. }))
     }
 
+    /// Whether this worker has been killed, and only its end is waited for.
+    #[must_use]
+    pub fn is_killed(&self, worker: WorkerId) -> bool {
+        let worker = self.state.workers.get(&worker);
+        worker.is_some_and(|w| w.phase == Phase::Killed)
+    }
+
     /// Takes note of what has happened and says what to do now.
     #[must_use]
     pub fn handle(&mut self, now: Time, event: Event) -> Vec<Action> {

@@ -43,6 +43,10 @@ impl Daemon {
                 self.log
                     .say(format!("Waiting for what workers left behind: {orphans:?}"));
             }
+            if killed {
+                // Those whose parent was hit have become ours since.
+                process::signal_all(&orphans, libc::SIGKILL);
+            }
             if until <= now() {
                 if std::mem::replace(&mut killed, true) {
                     self.log

@@ -231,6 +231,8 @@ impl Daemon {
                 process::reap(pid);
             }
         }
+        self.kill_on();
+        self.settle();
     }
 
     fn gone(&mut self, id: WorkerId, pid: i32, end: End) {

@@ -74,10 +74,12 @@ impl Daemon {
             return Some(worker);
         };
         let generation = worker.generation;
-        self.log.say(format!(
-            "Generation {} drains on: {pid} has left processes behind",
-            generation.0
-        ));
+        if !self.core.is_killed(id) {
+            self.log.say(format!(
+                "Generation {} drains on: {pid} has left processes behind",
+                generation.0
+            ));
+        }
         let remnant = Remnant {
             generation,
             ending,
@@ -128,7 +130,47 @@ impl Daemon {
         let Some(remnant) = self.remnants.get(&id) else {
             return false;
         };
-        let mark = environment::generation_mark(remnant.generation.0);
+        let generation = remnant.generation;
+        let left = self.left_of(generation);
+        let name = crate::sys::signals::name(signal);
+        self.log.say(format!(
+            "Sending SIG{name} to what generation {} left behind: {left:?}",
+            generation.0
+        ));
+        process::signal_all(&left, signal);
+        if left.is_empty() && signal == libc::SIGKILL {
+            self.give_up_remnant(id);
+        }
+        true
+    }
+
+    /// Kills what has become our child since the remnants were killed: the children of those that were hit then.
+    pub(in crate::daemon) fn kill_on(&mut self) {
+        let killed = self.remnants.iter().filter(|(id, left)| {
+            self.core.is_killed(**id) && !seccomp::is_deserted(left.calls.notify.as_fd())
+        });
+        let killed: Vec<_> = killed.map(|(id, left)| (*id, left.generation)).collect();
+        for (id, generation) in killed {
+            let left = self.left_of(generation);
+            process::signal_all(&left, libc::SIGKILL);
+            if left.is_empty() {
+                self.give_up_remnant(id);
+            }
+        }
+    }
+
+    /// What is left cannot be found: it has a parent that lives, or has changed its environment. A stop must not wait
+    /// for it for ever; once it is an orphan it goes with all others at our end.
+    fn give_up_remnant(&mut self, id: WorkerId) {
+        if let Some(remnant) = self.remnants.remove(&id) {
+            self.log.leave(id);
+            self.events.push_back(Event::Exited(id, remnant.ending));
+        }
+    }
+
+    /// Those of our children that bear the mark of a generation and are nothing that we know.
+    fn left_of(&self, generation: Generation) -> Vec<i32> {
+        let mark = environment::generation_mark(generation.0);
         let known: BTreeSet<i32> = self
             .workers
             .values()
@@ -142,17 +184,10 @@ impl Daemon {
                 .split(|byte| *byte == 0)
                 .any(|v| v == mark.as_bytes())
         };
-        let left: Vec<i32> = process::children()
+        process::children()
             .into_iter()
             .filter(|pid| !known.contains(pid) && !self.log.is_forwarder(*pid))
             .filter(of_generation)
-            .collect();
-        let name = crate::sys::signals::name(signal);
-        self.log.say(format!(
-            "Sending SIG{name} to what generation {} left behind: {left:?}",
-            remnant.generation.0
-        ));
-        process::signal_all(&left, signal);
-        true
+            .collect()
     }
 }

@@ -1,0 +1,103 @@
+//! `socketmaster run` with programs that do what few do: each is a case that once was wrong.
+#![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+
+use rustix::process::Signal;
+use testbed::{Setup, Supervisor, free_port, processes, program, setup, until};
+
+/// Listens on a port and ends on TERM. What `more` does before that is its own.
+fn python(more: &str) -> String {
+    format!(
+        "import os, signal, socket, sys, time
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(('127.0.0.1', int(sys.argv[1])))
+s.listen(5)
+{more}
+signal.signal(signal.SIGTERM, lambda *a: os._exit(0))
+while True:
+    s.accept()[0].close()
+"
+    )
+}
+
+/// `None` without Python.
+fn start(more: &str, flags: &[&str], args: &[&str]) -> Option<Supervisor> {
+    let python_path = program("python3")?;
+    let (code, port) = (python(more), free_port().to_string());
+    let args: Vec<_> = ["-c", &code, &port].iter().chain(args).copied().collect();
+    let setup = setup!().flag("-adopt").command(python_path, &args);
+    let setup = flags.iter().fold(setup, Setup::flag);
+    let supervisor = setup.spawn();
+    supervisor.wait_for_line("Generation 1 is ready");
+    Some(supervisor)
+}
+
+/// Two processes, one the other's child, that leave the worker's group and know no TERM.
+const LEAVES_TWO: &str = "
+if os.fork() == 0:
+    os.setsid()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.fork()
+    time.sleep(1000)
+";
+
+/// As above, but nothing of it bears the mark of its generation.
+const LEAVES_STRANGERS: &str = "
+if os.fork() == 0:
+    os.setsid()
+    os.execvpe(sys.executable, [sys.executable, '-c', '''
+import os, signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+os.fork()
+time.sleep(1000)'''], {'TESTBED_SUPERVISOR': os.environ['TESTBED_SUPERVISOR']})
+";
+
+/// The end, and of whom nothing is left.
+#[track_caller]
+fn ends(supervisor: &mut Supervisor) {
+    until("it ends", || supervisor.ended().is_some());
+    until("all are gone", || supervisor.processes().is_empty());
+}
+
+#[test]
+fn a_second_stop_kills_all_that_is_left_of_a_worker() {
+    // Strangers are told from others only when nobody else is left.
+    let cases: [(_, &[_]); 2] = [(LEAVES_TWO, &[]), (LEAVES_STRANGERS, &["-kill-timeout=2s"])];
+    for (leaves, flags) in cases {
+        let Some(mut supervisor) = start(leaves, flags, &[]) else {
+            return;
+        };
+        supervisor.signal(Signal::TERM);
+        supervisor.wait_for_line("drains on");
+        supervisor.signal(Signal::TERM);
+        ends(&mut supervisor);
+    }
+}
+
+/// Also where it is the kill of the worker itself that leaves processes behind.
+#[test]
+fn the_drain_timeout_ends_all_of_a_generation() {
+    let deaf = "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nsignal.signal = lambda *a: None\n";
+    let deaf = format!("{LEAVES_TWO}{deaf}");
+    for leaves in [LEAVES_TWO, &deaf] {
+        let Some(mut supervisor) = start(
+            leaves,
+            &["-drain-timeout=500ms", "-kill-timeout=500ms"],
+            &[],
+        ) else {
+            return;
+        };
+        let ours = [supervisor.pid(), supervisor.forwarder()];
+        let first = supervisor.processes();
+        let first = first.iter().map(|(pid, _)| *pid);
+        let first: Vec<_> = first.filter(|pid| !ours.contains(pid)).collect();
+        assert_eq!(first.len(), 3);
+        supervisor.hup();
+        supervisor.wait_for_line("Reload done");
+        until("the first generation has gone", || {
+            !first.iter().any(|pid| processes::is_alive(*pid))
+        });
+        supervisor.signal(Signal::TERM);
+        ends(&mut supervisor);
+    }
+}
