@@ -1,6 +1,9 @@
 //! `socketmaster run` with programs that do what few do: each is a case that once was wrong.
 #![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
 use rustix::process::Signal;
 use testbed::{Setup, Supervisor, free_port, processes, program, setup, until};
 
@@ -100,4 +103,36 @@ fn the_drain_timeout_ends_all_of_a_generation() {
         supervisor.signal(Signal::TERM);
         ends(&mut supervisor);
     }
+}
+
+/// A file that is put in its place by a rename: before the listen as HAProxy has it, or after it.
+#[test]
+fn a_socket_file_that_is_moved_holds_no_reload_up() {
+    let before = "
+u = socket.socket(socket.AF_UNIX)
+u.bind(f'{sys.argv[2]}.{os.getpid()}')
+";
+    let (listen, rename) = (
+        "u.listen(5)\n",
+        "os.rename(f'{sys.argv[2]}.{os.getpid()}', sys.argv[2])\n",
+    );
+    for steps in [[rename, listen], [listen, rename]] {
+        let place = tempfile::tempdir().unwrap();
+        let file = place.path().join("socket");
+        let more = format!("{before}{}{}", steps[0], steps[1]);
+        let Some(supervisor) = start(&more, &["-ready-timeout=10s"], &[file.to_str().unwrap()])
+        else {
+            return;
+        };
+        for generation in 2..5 {
+            supervisor.hup();
+            supervisor.wait_for_line(&format!("Reload done: generation {generation} serves"));
+            assert!(UnixStream::connect(&file).is_ok());
+        }
+        assert_eq!(files(place.path()), 1);
+    }
+}
+
+fn files(directory: &Path) -> usize {
+    std::fs::read_dir(directory).unwrap().count()
 }

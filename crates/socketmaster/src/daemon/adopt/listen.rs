@@ -1,12 +1,14 @@
 //! Answering listen: the moment at which a program's own socket is adopted, and at which a listener is in use.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 use super::answer::{Answer, number};
 use super::calls::Own;
 use crate::core::WorkerId;
 use crate::daemon::Daemon;
 use crate::daemon::listeners::{Listener, Place, Spot};
+use crate::sys::peer::{self, Base};
 use crate::sys::seccomp::Call;
 use crate::sys::socket;
 
@@ -24,6 +26,16 @@ impl Daemon {
         } else {
             let own = self.calls(id)?.seen.own.remove(&inode)?;
             if !is_bound_there(&copy, &own.place) {
+                return None;
+            }
+            if let Some(file) = own.path().filter(|file| !is_there(call.tid, file)) {
+                // HAProxy binds a name of the moment and puts the file over the one of its predecessor: clients find
+                // the new one at once, and nothing is ever bound a second time.
+                let file = file.display();
+                self.say_once(
+                    id,
+                    format!("{file} is not adopted: it was moved before it listened"),
+                );
                 return None;
             }
             match self.sockets.at(&own.place).filter(|l| l.is_reachable()) {
@@ -67,6 +79,12 @@ impl Daemon {
         self.log.say(format!("Adopted {text}, bound by {tid}"));
         Some(())
     }
+}
+
+/// Whether the file of a unix socket is there, as we see it or as the program does.
+fn is_there(tid: i32, file: &Path) -> bool {
+    let seen = [file.to_owned(), peer::as_seen(tid, Base::Here, file)];
+    seen.iter().any(|path| path.symlink_metadata().is_ok())
 }
 
 /// Whether the bind that went on did what it was to do, and nothing has changed since.

@@ -21,6 +21,8 @@ impl Daemon {
         let listeners = self.sockets.listeners().iter();
         listeners
             .filter(|listener| !calls.seen.bound.contains(&listener.inode()))
+            // A file that was moved away since: no client is left at this name.
+            .filter(|listener| listener.adopted().is_none() || listener.is_reachable())
             .map(Listener::actual)
             .collect()
     }
