@@ -4,7 +4,7 @@
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
 use testbed::{Setup, Supervisor, free_port, processes, program, setup, until};
 
 /// Listens on a port and ends on TERM. What `more` does before that is its own.
@@ -131,6 +131,26 @@ u.bind(f'{sys.argv[2]}.{os.getpid()}')
         }
         assert_eq!(files(place.path()), 1);
     }
+}
+
+/// Who cannot look whether a program still has its sockets must not take them for closed.
+#[test]
+fn out_of_descriptors_nothing_is_let_go() {
+    let Some(supervisor) = start("", &["-ready-timeout=10s"], &[]) else {
+        return;
+    };
+    let pid = Pid::from_raw(supervisor.pid());
+    let limit = |current| {
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        prlimit(pid, Resource::Nofile, Rlimit { current, maximum }).unwrap()
+    };
+    let before = limit(Some(3));
+    supervisor.hup();
+    supervisor.wait_for_line("Reload failed");
+    limit(before.current);
+    supervisor.hup();
+    supervisor.wait_for_line("Reload done");
+    assert_eq!(supervisor.log().count("Letting go"), 0);
 }
 
 fn files(directory: &Path) -> usize {

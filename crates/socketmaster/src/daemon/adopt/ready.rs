@@ -12,6 +12,9 @@ use crate::sys::waiting::{self, How, Sight};
 /// How long after a program's start the log mentions a listener that it has not bound, if it has bound others.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How many listeners a line of the log names.
+const NAMED: usize = 10;
+
 impl Daemon {
     /// The listeners that the worker has not bound yet, as listen URIs.
     pub(in crate::daemon) fn missing(&self, worker: &Worker) -> Vec<String> {
@@ -38,9 +41,9 @@ impl Daemon {
         }
         if !missing.is_empty() {
             if now() - since >= PATIENCE {
-                let text = not_bound(generation, &missing);
-                if calls.is_news(&text) {
-                    self.log.say(text);
+                // Which are missing changes with each bind of a program that is slow.
+                if calls.is_news("not bound") {
+                    self.log.say(not_bound(generation, &missing));
                 }
             }
             return Some(Sight::NotYet);
@@ -107,7 +110,7 @@ impl Daemon {
         Some(match (calls.seen.bound.is_empty(), missing.is_empty()) {
             (_, false) => format!(
                 "it was not ready within {within}: it has not bound {}, {whose}{ring}",
-                missing.join(", ")
+                some(&missing)
             ),
             (true, true) => format!("it was not ready within {within}: it has bound nothing{ring}"),
             (false, true) => {
@@ -126,6 +129,10 @@ impl Daemon {
             return;
         }
         let descendants = process::children();
+        if descendants.is_empty() {
+            // A worker is there, so it is we who cannot look: out of descriptors, say.
+            return;
+        }
         let released = self.sockets.release(|listener| {
             let held = |pid: &i32| waiting::is_held(*pid, listener.inode());
             listener.adopted().is_some() && !descendants.iter().any(held)
@@ -153,6 +160,16 @@ fn not_bound(generation: Generation, missing: &[String]) -> String {
     format!(
         "Generation {} has not bound {} yet, and is not ready before it has",
         generation.0,
-        missing.join(", ")
+        some(missing)
     )
+}
+
+/// Their names, or of many the first.
+fn some(names: &[String]) -> String {
+    match names.get(..NAMED) {
+        Some(first) if names.len() > NAMED => {
+            format!("{} and {} more", first.join(", "), names.len() - NAMED)
+        }
+        _ => names.join(", "),
+    }
 }

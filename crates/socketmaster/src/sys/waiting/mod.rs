@@ -122,18 +122,22 @@ pub fn is_registered(pid: i32, inode: u64) -> bool {
     registered.unwrap_or(false)
 }
 
-/// Whether `root_pid` or one of its descendants holds the socket of this inode; also if we may not look.
+/// Whether `root_pid` or one of its descendants holds the socket of this inode; also if we cannot look, because we may
+/// not or are out of descriptors.
 #[must_use]
 pub fn is_held(root_pid: i32, inode: u64) -> bool {
     let proc = Path::new("/proc");
     let mut tree = vec![root_pid];
     while let Some(pid) = tree.pop() {
-        let Ok(process) = Process::open(proc, pid) else {
-            continue;
+        let process = match Process::open(proc, pid) {
+            Ok(process) => process,
+            Err(error) if procfs::runs_out(error) => return true,
+            Err(_) => continue,
         };
         match Holdings::of(&process, &[inode]) {
             Ok(held) if held.sockets.is_empty() => {}
             Ok(_) => return true,
+            Err(error) if procfs::runs_out(error) => return true,
             Err(error) if procfs::refuses(error) && process.runs() => return true,
             Err(_) => {}
         }

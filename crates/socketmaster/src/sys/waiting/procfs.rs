@@ -80,6 +80,11 @@ pub(super) fn refuses(error: Errno) -> bool {
     matches!(error, Errno::ACCESS | Errno::PERM)
 }
 
+/// Whether we have no descriptor or memory left to look with.
+pub(super) fn runs_out(error: Errno) -> bool {
+    matches!(error, Errno::MFILE | Errno::NFILE | Errno::NOMEM)
+}
+
 /// A decimal number, and nothing else.
 pub(super) fn number(text: &[u8]) -> Option<i32> {
     std::str::from_utf8(text).ok()?.parse().ok()
