@@ -47,8 +47,21 @@ impl Daemon {
             Trapped::UnlinkAt | Trapped::Other => None,
         };
         match answer.unwrap_or(Answer::GoOn) {
-            Answer::Done => seccomp::succeed(notify.as_fd(), call.id),
+            Answer::Done => {
+                let heard = seccomp::succeed(notify.as_fd(), call.id);
+                if !heard && call.trapped == Trapped::Bind {
+                    self.unheard(id, call.tid);
+                }
+            }
             Answer::GoOn => seccomp::go_on(notify.as_fd(), call.id),
+        }
+    }
+
+    /// A listener took the place of the thread's socket, and a signal came before the answer. The same bind comes again,
+    /// of a socket that is bound by now.
+    fn unheard(&mut self, id: WorkerId, tid: i32) {
+        if let Some(calls) = self.calls(id) {
+            calls.seen.unheard.insert(tid);
         }
     }
 

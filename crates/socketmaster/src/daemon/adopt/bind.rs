@@ -25,6 +25,10 @@ impl Daemon {
         let address = sockaddr::parse(&peer::read_memory(call.tid, call.args[1], length))?;
         let copy = self.socket_of(id, call)?;
         let inode = socket::inode(copy.as_fd()).ok()?;
+        if self.calls(id)?.seen.unheard.remove(&call.tid) && self.sockets.of_inode(inode).is_some()
+        {
+            return Some(Answer::Done);
+        }
         if !fits(&copy, &address) {
             return None;
         }
@@ -94,7 +98,10 @@ impl Daemon {
         }
         self.carry_over(id, root.unwrap_or(call.tid), copy, &ours, &text);
         if let Err(error) = self.put(id, call, &ours, copy) {
-            self.say_once(id, format!("Cannot give {text} to {}: {error}", call.tid));
+            // A signal has taken the call away, or the thread's end: then there is nobody to give it to.
+            if !matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) {
+                self.say_once(id, format!("Cannot give {text} to {}: {error}", call.tid));
+            }
             return None;
         }
         let seen = &mut self.calls(id)?.seen;
@@ -129,9 +136,9 @@ impl Daemon {
         let inode = socket::inode(copy.as_fd())?;
         let mut numbers = peer::numbers_of(call.tid, inode);
         let own = number(call.args[0]);
-        if !numbers.contains(&own) {
-            numbers.push(own);
-        }
+        // Its own last: a bind that is taken away before that begins anew with what is not done yet.
+        numbers.retain(|number| *number != own);
+        numbers.push(own);
         let Some(calls) = self.calls(id) else {
             return Err(io::ErrorKind::NotFound.into());
         };

@@ -41,6 +41,9 @@ pub(super) struct Seen {
     /// Listeners that took the place of a socket which an epoll instance watched already, and watches no more.
     #[serde(default)]
     pub(super) early: BTreeSet<u64>,
+    /// Threads that a signal took from a bind which was done. Only on kernels before 5.19.
+    #[serde(default)]
+    pub(super) unheard: BTreeSet<i32>,
     /// Whether it said `READY=1` while a listener was missing.
     pub(super) says_ready: bool,
     /// Whether it uses io_uring, whose binds nobody sees.

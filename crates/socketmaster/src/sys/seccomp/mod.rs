@@ -76,7 +76,8 @@ mod tests {
         let ours = TcpListener::bind("127.0.0.1:0").unwrap();
         let number = i32::try_from(call.args[0]).unwrap();
         put(notify.as_fd(), call.id, ours.as_fd(), number, true).unwrap();
-        succeed(notify.as_fd(), call.id);
+        assert!(succeed(notify.as_fd(), call.id));
+        assert!(!succeed(notify.as_fd(), call.id));
         assert!(!is_waiting(notify.as_fd(), call.id));
         let (natively, answered): (std::net::SocketAddr, std::net::SocketAddr) =
             program.join().unwrap();

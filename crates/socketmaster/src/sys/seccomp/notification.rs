@@ -162,9 +162,10 @@ pub fn put(
     Ok(())
 }
 
-/// Answers the call with 0, as if it had been done. One that no longer waits needs no answer.
-pub fn succeed(notify: BorrowedFd<'_>, id: u64) {
-    answer(notify, id, 0);
+/// Answers the call with 0, as if it had been done. Whether it was there to hear that: before Linux 5.19 a signal takes
+/// it away, and its thread mostly makes it anew (`SA_RESTART`, signal(7)).
+pub fn succeed(notify: BorrowedFd<'_>, id: u64) -> bool {
+    answer(notify, id, 0)
 }
 
 /// Has the kernel run the call after all, with the arguments as they are by now.
@@ -172,17 +173,18 @@ pub fn go_on(notify: BorrowedFd<'_>, id: u64) {
     answer(notify, id, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32);
 }
 
-fn answer(notify: BorrowedFd<'_>, id: u64, flags: u32) {
+fn answer(notify: BorrowedFd<'_>, id: u64, flags: u32) -> bool {
     // SAFETY: plain numbers, for which zero is a value.
     let mut response: libc::seccomp_notif_resp = unsafe { zeroed() };
     response.id = id;
     response.flags = flags;
     // SAFETY: the kernel reads one struct seccomp_notif_resp. It fails only if the call no longer waits.
-    unsafe {
+    let result = unsafe {
         libc::ioctl(
             notify.as_raw_fd(),
             libc::SECCOMP_IOCTL_NOTIF_SEND,
             &raw mut response,
         )
     };
+    result == 0
 }
