@@ -1,6 +1,7 @@
 //! `socketmaster run` with programs that do what few do: each is a case that once was wrong.
 #![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
@@ -151,6 +152,30 @@ fn out_of_descriptors_nothing_is_let_go() {
     supervisor.hup();
     supervisor.wait_for_line("Reload done");
     assert_eq!(supervisor.log().count("Letting go"), 0);
+}
+
+/// The reload is heard of before the crash: all that nobody holds any more is still wanted.
+#[test]
+fn a_crash_in_the_moment_of_a_reload_costs_no_listener() {
+    let Some(supervisor) = start("", &[], &[]) else {
+        return;
+    };
+    let adopted = supervisor.wait_for_line("Adopted tcp://").text;
+    let address = adopted.split("tcp://").nth(1).unwrap();
+    let address = address.split(',').next().unwrap();
+    let worker = supervisor.workers()[0];
+    supervisor.signal(Signal::STOP);
+    processes::signal(worker, Signal::KILL);
+    until("it is dead", || !processes::is_alive(worker));
+    supervisor.hup();
+    supervisor.signal(Signal::CONT);
+    supervisor.wait_for_line("Starting");
+    until("the crash is noticed", || {
+        supervisor.log().count("signal: killed") > 0
+    });
+    assert!(TcpStream::connect(address).is_ok());
+    assert_eq!(supervisor.log().count("Letting go"), 0);
+    assert_eq!(supervisor.log().count("Adopted"), 1);
 }
 
 fn files(directory: &Path) -> usize {

@@ -1,5 +1,6 @@
 //! Ready, for a program that opens its own sockets: it has bound all that the one before it had, and waits there.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::core::{Event, Generation, WorkerId};
@@ -124,19 +125,26 @@ impl Daemon {
     /// Before a reload: what was adopted and the program has closed since is not asked of the next generation, and a
     /// client would wait there for nobody.
     pub(in crate::daemon) fn let_go_of_the_abandoned(&mut self) {
-        // After a crash nobody holds anything, and all of it is wanted.
-        if !self.workers.keys().any(|id| self.core.is_ready(*id)) {
-            return;
-        }
         let descendants = process::children();
         if descendants.is_empty() {
             // A worker is there, so it is we who cannot look: out of descriptors, say.
             return;
         }
-        let released = self.sockets.release(|listener| {
+        let abandoned = self.sockets.listeners().iter().filter(|listener| {
             let held = |pid: &i32| waiting::is_held(*pid, listener.inode());
             listener.adopted().is_some() && !descendants.iter().any(held)
         });
+        let abandoned: BTreeSet<u64> = abandoned.map(Listener::inode).collect();
+        // After a crash nobody holds anything, and all of it is wanted. Asked last: the crash may come while we look.
+        let serves = |(id, worker): (&WorkerId, &Worker)| {
+            self.core.is_ready(*id) && worker.child.has_program()
+        };
+        if !self.workers.iter().any(serves) {
+            return;
+        }
+        let released = self
+            .sockets
+            .release(|listener| abandoned.contains(&listener.inode()));
         for listener in released {
             let text = listener.actual();
             self.log
