@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
 use std::net::TcpStream;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
@@ -176,6 +176,61 @@ fn a_crash_in_the_moment_of_a_reload_costs_no_listener() {
     assert!(TcpStream::connect(address).is_ok());
     assert_eq!(supervisor.log().count("Letting go"), 0);
     assert_eq!(supervisor.log().count("Adopted"), 1);
+}
+
+/// The directory of a socket file is gone when the supervisor replaces itself, which must not be its end.
+#[test]
+fn an_upgrade_survives_a_socket_file_without_a_directory() {
+    let place = tempfile::tempdir().unwrap();
+    let directory = place.path().join("run");
+    std::fs::create_dir(&directory).unwrap();
+    let more = "
+u = socket.socket(socket.AF_UNIX)
+u.bind(sys.argv[2] if os.path.isdir(os.path.dirname(sys.argv[2])) else '@')
+u.listen(5)
+";
+    let file = directory.join("socket");
+    let Some(mut supervisor) = start(more, &[], &[file.to_str().unwrap()]) else {
+        return;
+    };
+    std::fs::remove_dir_all(&directory).unwrap();
+    supervisor.upgrade();
+    assert!(supervisor.stop().success());
+}
+
+/// A program under a root of its own, and somebody else's socket under the same path in ours.
+#[test]
+fn a_socket_file_of_another_root_is_not_mistaken_for_ours() {
+    if !testbed::is_root() {
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let (root, file) = (place.path().join("root"), place.path().join("socket"));
+    let inside = root.join(file.strip_prefix("/").unwrap());
+    std::fs::create_dir_all(inside.parent().unwrap()).unwrap();
+    let _other = UnixListener::bind(&file).unwrap();
+    let more = "
+u = socket.socket(socket.AF_UNIX)
+os.chroot(sys.argv[3])
+os.chdir('/')
+if os.path.exists(sys.argv[2]): os.unlink(sys.argv[2])
+u.bind(sys.argv[2])
+u.listen(5)
+";
+    let args = [file.to_str().unwrap(), root.to_str().unwrap()];
+    let Some(mut supervisor) = start(more, &["-ready-timeout=10s"], &args) else {
+        return;
+    };
+    for generation in 2..4 {
+        supervisor.hup();
+        supervisor.wait_for_line(&format!("Reload done: generation {generation} serves"));
+        supervisor.upgrade();
+        assert!(UnixStream::connect(&inside).is_ok());
+    }
+    assert_eq!(supervisor.log().count("Adopted unix"), 1);
+    assert!(supervisor.stop().success());
+    assert!(file.exists());
+    assert!(!inside.exists());
 }
 
 fn files(directory: &Path) -> usize {

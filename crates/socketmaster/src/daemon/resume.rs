@@ -31,10 +31,11 @@ pub(super) fn resume(
     log.say(concat!("Upgraded to version ", env!("CARGO_PKG_VERSION")));
     let mut listeners = Vec::new();
     let mut configured = config.listeners.iter();
+    let mut places = state.places.into_iter();
     for held in &state.listeners {
-        let fd = fds::take_over(held.fd)?;
+        let (fd, place) = (fds::take_over(held.fd)?, places.next().flatten());
         if let Some(adopted) = &held.adopted {
-            listeners.push(Listener::from_held_adopted(held, adopted, fd)?);
+            listeners.push(Listener::from_held_adopted(held, adopted, place, fd)?);
         } else if let Some(uri) = configured.next() {
             listeners.push(Listener::from_held(uri, held, fd)?);
         }

@@ -195,13 +195,18 @@ pub fn as_seen(tid: i32, base: Base, path: &Path) -> PathBuf {
     Path::new(&start).join(rest)
 }
 
-/// The path as it is written from the root on, where a path of the process is relative.
+/// What a path of the process is called by us, from our root on; `None` if we have no name for it, because the process has
+/// file systems of its own (mount_namespaces(7)): by the same path we may well reach something else.
 #[must_use]
-pub fn absolute(tid: i32, path: &Path) -> PathBuf {
-    match fs::read_link(format!("/proc/{tid}/cwd")) {
-        Ok(here) => here.join(path),
-        Err(_) => path.into(),
-    }
+pub fn absolute(tid: i32, path: &Path) -> Option<PathBuf> {
+    let (from, rest) = match path.strip_prefix("/") {
+        Ok(rest) => ("root", rest),
+        Err(_) => ("cwd", path),
+    };
+    let ours = fs::read_link(format!("/proc/{tid}/{from}"))
+        .ok()?
+        .join(rest);
+    (Entry::of(&ours).ok()? == entry(tid, Base::Here, path).ok()?).then_some(ours)
 }
 
 /// The process and all that come of it (`/proc/PID/task/TID/children`, proc(5)), itself first.
@@ -345,6 +350,8 @@ mod tests {
         );
         assert!(entry(tid(), Base::Here, &directory.path().join("no/s")).is_err());
         assert!(entry(tid(), Base::Here, Path::new("/")).is_err());
-        assert_eq!(absolute(tid(), Path::new("/a")), Path::new("/a"));
+        let a = Path::new("/a");
+        assert_eq!(absolute(tid(), a).as_deref(), Some(a));
+        assert_eq!(absolute(tid(), Path::new("/no/such/a")), None);
     }
 }

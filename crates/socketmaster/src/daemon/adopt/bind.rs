@@ -34,7 +34,7 @@ impl Daemon {
         }
         let place = Place::to_be(copy.as_fd(), spot(call.tid, &address, &copy)?).ok()?;
         let file = match &address {
-            SockAddr::Path(path) => Some(peer::absolute(call.tid, path)),
+            SockAddr::Path(path) => peer::absolute(call.tid, path),
             _ => None,
         };
         if let Some(held) = self.sockets.at(&place)

@@ -10,7 +10,8 @@ use super::patterns::is_adopted;
 use crate::config::Config;
 use crate::daemon::Daemon;
 use crate::daemon::inputs::{Input, Inputs, Task};
-use crate::daemon::listeners::{Listener, Place, TAKEN};
+use crate::daemon::listeners::{Listener, Place, Spot, TAKEN};
+use crate::sys::peer::Base;
 use crate::sys::process::Child;
 use crate::sys::socket::{self, Kind, Local};
 use crate::sys::watched::Watched;
@@ -93,9 +94,9 @@ fn place(pid: i32, socket: &OwnedFd) -> io::Result<Option<(Place, Option<PathBuf
     let Local::Path(path) = socket::local(socket.as_fd())? else {
         return Ok(Place::of(socket.as_fd())?.map(|place| (place, None)));
     };
-    let file = peer::absolute(pid, &path);
-    let place = Place::of_file(socket.as_fd(), &file)?;
-    Ok(Some((place, Some(file))))
+    let entry = peer::entry(pid, Base::Here, &path)?;
+    let place = Place::to_be(socket.as_fd(), Spot::Entry(entry))?;
+    Ok(Some((place, peer::absolute(pid, &path))))
 }
 
 impl Taken {

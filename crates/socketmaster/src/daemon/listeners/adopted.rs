@@ -55,7 +55,8 @@ impl Listener {
 
     pub(super) fn held_adopted(&self) -> Option<HeldAdopted> {
         let file = match &self.uri.address {
-            Address::UnixPath(path) => Some(path.clone().into()),
+            // It has no path for us if it is not from the root on.
+            Address::UnixPath(path) if path.is_absolute() => Some(path.clone().into()),
             _ => None,
         };
         self.adopted.map(|worker| HeldAdopted {
@@ -72,11 +73,13 @@ impl Listener {
     pub fn from_held_adopted(
         held: &HeldListener,
         adopted: &HeldAdopted,
+        place: Option<Place>,
         fd: OwnedFd,
     ) -> io::Result<Self> {
         fds::set_close_on_exec(fd.as_fd(), true)?;
         let file = adopted.file.as_ref().map(PathBuf::from);
-        let mut place = Place::of(fd.as_fd()).unwrap_or_default();
+        // A program before us may not have handed it over.
+        let mut place = place.or_else(|| Place::of(fd.as_fd()).unwrap_or_default());
         if let (None, Some(file)) = (&place, &file) {
             // It was bound by a path that is no path from the root on.
             place = Place::of_file(fd.as_fd(), file).ok();

@@ -147,14 +147,18 @@ impl Listener {
     /// [`Reason::Dead`] for anything but a unix path: an abstract name stays busy while a worker has the dead socket.
     /// Else as [`open_all`].
     pub fn reopen(&mut self) -> Result<(), OpenError> {
-        let result = match self.uri.address {
-            Address::UnixPath(_) => open::open(&self.uri),
+        let result = match (&self.uri.address, self.path) {
+            (Address::UnixPath(_), Some(_)) => open::open(&self.uri),
             _ => Err(Reason::Dead),
         };
-        *self = result.map_err(|reason| OpenError {
+        let new = result.map_err(|reason| OpenError {
             uri: self.uri.text.clone(),
             reason,
         })?;
+        *self = Self {
+            adopted: self.adopted,
+            ..new
+        };
         Ok(())
     }
 

@@ -13,6 +13,7 @@ use super::UpgradeError;
 use crate::core::{Generation, State, Time, WorkerId};
 use crate::daemon::adopt::{HeldCalls, HeldRemnant};
 use crate::daemon::control::Last;
+use crate::daemon::listeners::Place;
 use crate::daemon::log::HeldLog;
 use crate::sys::user::Account;
 use crate::sys::{fds, handover};
@@ -48,6 +49,9 @@ pub struct Handover {
     pub requests: u64,
     /// The listeners, in their order.
     pub listeners: Vec<HeldListener>,
+    /// Where each of them is bound: of a socket file that can be seen only while its directory is there.
+    #[serde(default)]
+    pub places: Vec<Option<Place>>,
     /// The workers.
     pub workers: Vec<HeldWorker>,
     /// The log.

@@ -98,6 +98,8 @@ impl Daemon {
             .map(Listener::to_held)
             .collect();
         open.extend(listeners.iter().map(|held| held.fd));
+        let places = self.sockets.listeners().iter();
+        let places = places.map(|listener| listener.place().cloned()).collect();
         let rundir = self
             .rundir
             .as_ref()
@@ -148,6 +150,7 @@ impl Daemon {
             core: self.core.state().clone(),
             requests: self.requests,
             listeners,
+            places,
             workers,
             log,
             rundir,
