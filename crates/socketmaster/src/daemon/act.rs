@@ -153,7 +153,8 @@ impl Daemon {
         self.why_failed = Some(why);
         self.give_up_adopted(id);
         let crashed = matches!(reason, Reason::Ended(Ending::Exit(1..) | Ending::Signal(_)));
-        if let Some(hint) = crashed.then(|| self.sockets.nonblocking_hint()).flatten() {
+        let tripped = crashed && !self.bound_nothing;
+        if let Some(hint) = tripped.then(|| self.sockets.nonblocking_hint()).flatten() {
             self.log.say(hint);
         }
     }

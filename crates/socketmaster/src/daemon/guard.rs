@@ -1,5 +1,6 @@
 //! The listeners, looked after: a worker shares them with all others, and can spoil them for all.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -17,8 +18,8 @@ pub(super) struct Sockets {
     listeners: Vec<Listener>,
     /// In rising order.
     inodes: Vec<u64>,
-    /// Whether each was non-blocking when the last worker became ready; `None` before the first.
-    nonblocking: Option<Vec<bool>>,
+    /// Whether each, by its inode, was non-blocking when the last worker became ready; `None` before the first.
+    nonblocking: Option<BTreeMap<u64, bool>>,
     hint_given: bool,
     hangups: Arc<HangupWatch>,
     _watching: Task,
@@ -121,8 +122,11 @@ impl Sockets {
         let modes = self.modes();
         let before = self.nonblocking.replace(modes.clone());
         if let Some(before) = before.filter(|_| others) {
-            let changed = self.listeners.iter().zip(before.iter().zip(&modes));
-            for (listener, (_, is)) in changed.filter(|(_, (was, is))| was != is) {
+            let changed = self.listeners.iter().filter_map(|listener| {
+                let inode = listener.inode();
+                Some((listener, before.get(&inode)?, modes.get(&inode)?))
+            });
+            for (listener, _, is) in changed.filter(|(_, was, is)| was != is) {
                 complaints.push(drift(&listener.uri().text, pid, *is));
             }
         }
@@ -146,10 +150,11 @@ impl Sockets {
         lost.map(complain).collect()
     }
 
-    fn modes(&self) -> Vec<bool> {
+    /// By the inodes.
+    fn modes(&self) -> BTreeMap<u64, bool> {
         self.listeners
             .iter()
-            .map(|l| l.is_nonblocking().unwrap_or(false))
+            .map(|l| (l.inode(), l.is_nonblocking().unwrap_or(false)))
             .collect()
     }
 
@@ -159,11 +164,8 @@ impl Sockets {
             return None;
         }
         let served = self.nonblocking.as_ref()?;
-        let (listener, _) = self
-            .listeners
-            .iter()
-            .zip(served)
-            .find(|(_, nonblocking)| **nonblocking)?;
+        let is_nonblocking = |l: &&Listener| served.get(&l.inode()) == Some(&true);
+        let listener = self.listeners.iter().find(is_nonblocking)?;
         Some(format!(
             "Note: the serving generation has made {} non-blocking, which all its holders share; if the new program \
              calls accept() and expects it to block, that fails with EAGAIN",

@@ -34,7 +34,7 @@ use crate::config::Readiness;
 use crate::core::{Ending, Event, Request, Supervisor, Time, WorkerId};
 use crate::sys::clock;
 use crate::sys::process::{self, End};
-use adopt::{Remnant, Taken};
+use adopt::{Calls, Remnant, Taken};
 use control::{Control, Last, Watchers};
 use inputs::{Input, Inputs, Task};
 use log::Log;
@@ -75,6 +75,8 @@ struct Daemon {
     control: Option<Control>,
     watchers: Watchers,
     last_reload: Option<Last>,
+    /// Whether the worker that has just ended had come to none of the listeners.
+    bound_nothing: bool,
     /// Why the last generation failed that did.
     why_failed: Option<String>,
     /// When to look at the starting workers again.
@@ -261,6 +263,7 @@ impl Daemon {
         if ending != Ending::NotStarted {
             self.log.say(format!("{pid} {}", words::ending(ending)));
         }
+        self.bound_nothing = worker.calls.as_ref().is_some_and(Calls::has_bound_nothing);
         let generation = worker.generation;
         let drains = !failed && !self.core.is_ready(id);
         if !drains {

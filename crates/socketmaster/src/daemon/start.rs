@@ -162,6 +162,7 @@ impl Prepared {
             control: self.control,
             watchers: Watchers::default(),
             last_reload: None,
+            bound_nothing: false,
             why_failed: None,
             next_look: now(),
             blind_said: false,

@@ -8,7 +8,7 @@ use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
@@ -16,9 +16,6 @@ use serde::{Deserialize, Serialize};
 
 /// `PATH_MAX` (path_resolution(7)).
 const LONGEST_PATH: usize = 4096;
-
-/// A page on the architectures that we know, or a part of one: what may end where nothing follows.
-const PAGE: u64 = 4096;
 
 /// Where a path of another process begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,42 +121,14 @@ pub fn numbers_of(tid: i32, inode: u64) -> Vec<i32> {
     numbers
 }
 
-/// Reads memory of the process, as much of it as is there; zero bytes if none is.
+/// Reads memory of the process, as much of it as is there; zero bytes if none is (`/proc/TID/mem`, proc(5); container
+/// profiles forbid process_vm_readv(2)).
 #[must_use]
 pub fn read_memory(tid: i32, address: u64, length: usize) -> Vec<u8> {
     let mut bytes = vec![0; length];
-    // A transfer is cut where a piece of the far side is not there, so pieces end with the pages.
-    let mut far = Vec::new();
-    let mut at = address;
-    let mut left = length as u64;
-    while left > 0 {
-        let piece = left.min(PAGE - at % PAGE);
-        far.push(libc::iovec {
-            iov_base: std::ptr::with_exposed_provenance_mut(at as usize),
-            iov_len: piece as usize,
-        });
-        let Some(next) = at.checked_add(piece) else {
-            break;
-        };
-        (at, left) = (next, left - piece);
-    }
-    let near = libc::iovec {
-        iov_base: bytes.as_mut_ptr().cast(),
-        iov_len: bytes.len(),
-    };
-    // SAFETY: the kernel writes into `bytes`, which is as long as the near piece says, and only reads the other process;
-    // the far addresses are that process's and checked by the kernel.
-    let read = unsafe {
-        libc::process_vm_readv(
-            tid,
-            &raw const near,
-            1,
-            far.as_ptr(),
-            far.len() as libc::c_ulong,
-            0,
-        )
-    };
-    bytes.truncate(usize::try_from(read).unwrap_or(0));
+    let read = fs::File::open(format!("/proc/{tid}/mem"))
+        .and_then(|memory| memory.read_at(&mut bytes, address));
+    bytes.truncate(read.unwrap_or(0));
     bytes
 }
 
@@ -303,6 +272,7 @@ mod tests {
         let text = [7u8; 10_000];
         let address = text.as_ptr() as u64;
         assert_eq!(read_memory(tid(), address, text.len()), text);
+        const PAGE: u64 = 4096;
         // Two pages, of which the second is not there.
         // SAFETY: new memory of our own, of which the second page is given back and never used.
         let page = unsafe {

@@ -101,6 +101,12 @@ impl Calls {
         })
     }
 
+    /// Whether it has come to none of the listeners.
+    #[must_use]
+    pub fn has_bound_nothing(&self) -> bool {
+        self.seen.bound.is_empty()
+    }
+
     /// Whether something is said for the first time, and not the hundredth of its kind.
     pub(super) fn is_news(&mut self, text: &str) -> bool {
         self.seen.said.len() < MOST_SAID && self.seen.said.insert(text.to_owned())

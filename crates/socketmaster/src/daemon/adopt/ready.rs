@@ -86,7 +86,7 @@ impl Daemon {
         if let Some(calls) = self.workers.get_mut(&id).and_then(|w| w.calls.as_mut()) {
             calls.seen.says_ready = true;
         }
-        self.log.say(not_bound(generation, &missing));
+        self.say_once(id, not_bound(generation, &missing));
         true
     }
 
