@@ -15,6 +15,7 @@ pub mod names;
 pub mod options;
 pub mod peer;
 pub mod process;
+pub mod removals;
 pub mod scm;
 pub mod seccomp;
 pub mod signals;

@@ -1,16 +1,16 @@
 //! The files of unix sockets that a process which is being taken over may remove at its end. Nobody answers its calls,
 //! so the file gets a second name, and the first one back when it is gone. Until it is told to stop its files are its own.
 
+use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::Arc;
 
 use super::Taken;
 use crate::daemon::Daemon;
 use crate::daemon::inputs::{Input, Inputs, Task};
-use crate::sys::socket_path;
-
-/// From one look to the next, while the process that was taken over drains.
-const PAUSE: Duration = Duration::from_millis(2);
+use crate::sys::watched::Watched;
+use crate::sys::{removals, socket_path};
 
 impl Daemon {
     /// Gives the files their second names, and says when to look.
@@ -18,19 +18,19 @@ impl Daemon {
         let Some(pid) = self.taken.as_ref().map(Taken::pid) else {
             return;
         };
-        let mut any = false;
+        let mut directories = BTreeSet::new();
         for listener in self.sockets.listeners() {
             if let Some(file) = listener.taken_file() {
                 // Where it cannot have one, the log will tell of a file that is lost.
                 let second = second_name(file, pid);
-                any |= socket_path::link(file, &second).is_ok() || second.exists();
+                if socket_path::link(file, &second).is_ok() || second.exists() {
+                    directories.extend(file.parent());
+                }
             }
         }
-        if any {
-            let ticks = ticks(self.inputs.clone());
-            if let Some(taken) = &mut self.taken {
-                taken.guard = Some(ticks);
-            }
+        let guard = (!directories.is_empty()).then(|| guard(&directories, self.inputs.clone()));
+        if let (Some(Ok(guard)), Some(taken)) = (guard, &mut self.taken) {
+            taken.guard = Some(guard);
         }
     }
 
@@ -76,12 +76,13 @@ impl Daemon {
     }
 }
 
-fn ticks(inputs: Inputs) -> Task {
-    Task::spawn(async move {
-        while inputs.send(Input::Guard).is_ok() {
-            tokio::time::sleep(PAUSE).await;
-        }
-    })
+/// Says when a name goes away in one of these directories: a client that comes before it is back finds nobody.
+fn guard(directories: &BTreeSet<&Path>, inputs: Inputs) -> io::Result<Task> {
+    let watch = removals::watch(directories.iter().copied())?;
+    let watch = Watched::for_input(Arc::new(watch))?;
+    Ok(Task::spawn(async move {
+        while watch.read(removals::take).await.is_ok() && inputs.send(Input::Guard).is_ok() {}
+    }))
 }
 
 /// In the same directory: a file has names in one file system only.
