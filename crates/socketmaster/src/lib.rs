@@ -31,6 +31,7 @@ compile_error!(
 );
 
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod core;
 pub mod daemon;
@@ -38,5 +39,6 @@ pub mod demo;
 pub mod forwarder;
 pub mod launcher;
 pub mod nearest;
+pub mod screen;
 pub mod sys;
 pub mod wire;

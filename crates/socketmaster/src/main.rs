@@ -5,9 +5,9 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use socketmaster::cli::{self, Form, Invocation};
+use socketmaster::cli::{self, Invocation};
 use socketmaster::sys::stderr;
-use socketmaster::{daemon, demo, forwarder, launcher};
+use socketmaster::{client, daemon, demo, forwarder, launcher};
 
 fn main() -> ExitCode {
     let mut args: Vec<OsString> = std::env::args_os().collect();
@@ -28,6 +28,7 @@ fn main() -> ExitCode {
 fn supervise(args: &[OsString]) -> ExitCode {
     match cli::parse(args) {
         Ok(Invocation::Run(config)) => daemon::run(*config).into(),
+        Ok(Invocation::Order(order)) => client::run(&order).into(),
         Ok(Invocation::Demo) => demo::run().into(),
         Ok(Invocation::Version(text)) => {
             if write!(io::stdout(), "{text}").is_err() {
@@ -41,8 +42,7 @@ fn supervise(args: &[OsString]) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            let (form, _) = Form::of(args);
-            stderr::say(format_args!("{error}\n{}", error.hint(form)));
+            stderr::say(format_args!("{error}\n{}", cli::hint(&error, args)));
             error.status().into()
         }
     }

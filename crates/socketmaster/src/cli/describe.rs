@@ -6,6 +6,7 @@ use clap::{Arg, ArgAction, Command, ValueHint};
 use super::flags::Flag;
 use super::form::Form;
 use super::help;
+use super::orders::Verb;
 
 /// Describes the command line. clap never parses it; see `flags`. The words after the flags of the classic form are
 /// left out: to clap they would stand where the verbs do.
@@ -25,6 +26,12 @@ pub fn command() -> Command {
         .about("The same, in the place of a process that runs now")
         .args(Form::Adopt.flags().map(describe))
         .arg(program);
+    let verbs = Verb::ALL.map(|verb| {
+        Command::new(verb.name())
+            .about(verb.about())
+            .args(verb.flags().iter().map(|flag| describe(flag)))
+            .arg(Arg::new("name").value_name("NAME").help("The instance"))
+    });
     Command::new("socketmaster")
         .about(help::ABOUT)
         .version(env!("CARGO_PKG_VERSION"))
@@ -33,10 +40,11 @@ pub fn command() -> Command {
         .args(Form::Classic.flags().map(describe))
         .subcommand(run)
         .subcommand(adopt)
+        .subcommands(verbs)
         .subcommand(Command::new("demo").about("Show reloads without loss"))
 }
 
-fn describe(flag: &Flag) -> Arg {
+fn describe<T>(flag: &Flag<T>) -> Arg {
     let arg = Arg::new(flag.name)
         .long(flag.name)
         .help(flag.help)

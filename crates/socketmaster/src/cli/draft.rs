@@ -26,6 +26,7 @@ pub struct Draft {
     pub take_over: Option<i32>,
     pub directory: OsString,
     pub user: String,
+    pub name: String,
     pub start: Option<Duration>,
     pub settle: Duration,
     pub ready_timeout: Duration,
@@ -91,6 +92,7 @@ impl Draft {
             stop_signal: stop_signal.unwrap_or_else(|| stop_signals::of(&command)),
             restart: self.restart,
             user: Some(self.user).filter(|login| !login.is_empty()),
+            name: Some(self.name).filter(|name| !name.is_empty()),
             log_target: if self.syslog {
                 LogTarget::Syslog
             } else {

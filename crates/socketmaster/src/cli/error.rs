@@ -1,8 +1,10 @@
 //! What is wrong with a command line, worded as Go's flag package words it.
 
 use super::form::Form;
+use super::orders::Verb;
 use super::values::ValueError;
 use crate::config::listeners::Clash;
+use crate::nearest::nearest;
 
 /// Why the command line is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,6 +58,12 @@ pub enum CliError {
         /// The word as typed.
         word: String,
     },
+    /// More than one word after a verb that takes a name.
+    #[error("one name is enough: {word}")]
+    SecondName {
+        /// The word that is too much.
+        word: String,
+    },
     /// `-command` after a verb.
     #[error("-command is not for socketmaster {verb}: name the program after the flags")]
     CommandFlag {
@@ -102,8 +110,9 @@ impl CliError {
                 format!("{help}; the program's own flags follow --")
             }
             Self::NoCommand { word: Some(word) } => format!(
-                "to run {word} as it is: socketmaster run -- {word}\n\
-                 to pass it the socket: socketmaster -listen tcp://:8080 -command {word}"
+                "{}to run {word} as it is: socketmaster run -- {word}\n\
+                 to pass it the socket: socketmaster -listen tcp://:8080 -command {word}",
+                mistyped(word)
             ),
             Self::NoCommand { word: None } | Self::NoProgram => {
                 format!("say what to run, as in: {}", form.example())
@@ -116,6 +125,19 @@ impl CliError {
             _ => help,
         }
     }
+}
+
+/// The line that asks whether the program is a verb with a slip in it.
+fn mistyped(word: &str) -> String {
+    let verbs = Verb::ALL.map(Verb::name);
+    let forms = Form::ALL.into_iter().filter_map(Form::verb);
+    let all: Vec<_> = verbs.into_iter().chain(forms).chain(["demo"]).collect();
+    // Not `app` for `adopt`: two letters of a short word make another one.
+    let near = |verb: &&str| verb.len().abs_diff(word.len()) <= 1;
+    let meant = nearest(word, &all).filter(near);
+    meant.map_or_else(String::new, |verb| {
+        format!("did you mean socketmaster {verb}?\n")
+    })
 }
 
 /// Quotes bytes as Go's `%q` does, so that whatever was typed is one readable line.

@@ -10,8 +10,8 @@ use super::values::{self, ValueError};
 use crate::config::{Adopt, LogFormat, Orphans, Restart};
 use crate::wire::uri::ListenUri;
 
-/// One flag.
-pub struct Flag {
+/// One flag, whose value has its place in a `T`.
+pub struct Flag<T = Draft> {
     /// The name, without dashes.
     pub name: &'static str,
     /// What stands for the value in the help, or the words to choose from with `|` between them; `None` is a boolean.
@@ -24,10 +24,10 @@ pub struct Flag {
     /// What it does: one or two sentences, without the default.
     pub help: &'static str,
     /// Checks a value and puts it in its place.
-    pub set: fn(&mut Draft, &OsStr) -> Result<(), ValueError>,
+    pub set: fn(&mut T, &OsStr) -> Result<(), ValueError>,
 }
 
-impl Flag {
+impl<T> Flag<T> {
     /// Whether the flag also stands for itself, as a boolean does. The next word is its value only if it is a URI.
     pub fn may_stand_alone(&self) -> bool {
         self.value
@@ -46,11 +46,19 @@ pub enum Group {
     End,
     /// The log, and the rest.
     Log,
+    /// What a verb asks a supervisor that runs.
+    Order,
 }
 
 impl Group {
     /// All groups, in the order of the help.
-    pub const ALL: [Self; 4] = [Self::Program, Self::Reload, Self::End, Self::Log];
+    pub const ALL: [Self; 5] = [
+        Self::Program,
+        Self::Reload,
+        Self::End,
+        Self::Log,
+        Self::Order,
+    ];
 
     /// The heading in the help.
     pub fn title(self) -> &'static str {
@@ -59,11 +67,12 @@ impl Group {
             Self::Reload => "Reload",
             Self::End => "Stop and crash",
             Self::Log => "Log and information",
+            Self::Order => "Flags",
         }
     }
 }
 
-/// Every flag there is, but for `-h`, `-help` and [`PID`].
+/// Every flag of a supervisor, but for `-h`, `-help` and [`PID`].
 pub const FLAGS: &[Flag] = &[
     Flag {
         name: "command",
@@ -134,6 +143,17 @@ pub const FLAGS: &[Flag] = &[
         help: "Run the program with the rights of this login.",
         set: |draft, value| {
             draft.user = values::text(value)?.into();
+            Ok(())
+        },
+    },
+    Flag {
+        name: "name",
+        value: Some("NAME"),
+        default: None,
+        group: Group::Program,
+        help: "What reload, status, stop and upgrade call it. Without this flag, the last part of the program's path.",
+        set: |draft, value| {
+            draft.name = values::name(value)?.into();
             Ok(())
         },
     },

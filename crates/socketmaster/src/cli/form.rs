@@ -1,8 +1,11 @@
 //! The three forms of a command line that starts a supervisor, and which flags each has.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
+use super::draft::Draft;
+use super::error::CliError;
 use super::flags::{FLAGS, Flag, PID};
+use super::tokens::{self, End};
 
 /// How the program is named, and how it gets its sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +47,25 @@ impl Form {
             .iter()
             .filter(move |flag| self == Self::Classic || flag.name != "command");
         pid.into_iter().chain(shared)
+    }
+
+    /// Reads the flags of `args` into `draft`, then puts the defaults where nothing was said.
+    pub fn walk<'a>(self, args: &'a [OsString], draft: &mut Draft) -> Result<End<'a>, CliError> {
+        let flags: Vec<_> = self.flags().collect();
+        let mut given = Vec::new();
+        let end = tokens::walk(&flags, args, draft, &mut given);
+        let end = end.map_err(|error| match (error, self.verb()) {
+            (CliError::Undefined { name, .. }, Some(verb)) if name == "command" => {
+                CliError::CommandFlag { verb }
+            }
+            (error, _) => error,
+        })?;
+        for flag in flags.iter().filter(|flag| !given.contains(&flag.name)) {
+            if let Some(default) = draft.default_of(flag) {
+                tokens::set(flag, draft, OsStr::new(default))?;
+            }
+        }
+        Ok(end)
     }
 
     /// A command line to copy.

@@ -3,6 +3,7 @@
 use super::draft::Draft;
 use super::flags::{Flag, Group};
 use super::form::Form;
+use super::orders::Verb;
 
 const WIDTH: usize = 80;
 /// Where the explanations start.
@@ -11,6 +12,7 @@ const COLUMN: usize = 26;
 const CLASSIC: &str = "\
 Usage: socketmaster run [FLAGS] [--] PROGRAM [ARGS]
        socketmaster adopt --pid PID [FLAGS] [--] PROGRAM [ARGS]
+       socketmaster reload|status|stop|upgrade [FLAGS] [NAME]
        socketmaster demo
        socketmaster [FLAGS] -command PATH [--] [ARGS]
 
@@ -19,16 +21,20 @@ connections keep coming. HUP reloads, TERM stops, USR2 upgrades socketmaster.
 
   run                     Start a program that opens its sockets itself.
   adopt                   The same, in the place of a process that runs now.
+  reload                  Start the program anew and say how it went.
+  status                  Show sockets, processes and the last reload.
+  stop                    Ask all to finish their work and end.
+  upgrade                 Replace socketmaster itself and keep all.
   demo                    Show reloads without loss.
   -command PATH           Start a program that takes its socket as fd 3.
 
   socketmaster run -- nginx -g 'daemon off;'
-  kill -HUP PID                 # nginx is started anew: no connection is lost
+  socketmaster reload nginx     # nginx is started anew: no connection is lost
 
   socketmaster -listen tcp://:8080 -command ./myapp
-  kill -HUP PID                 # ./myapp has changed: no connection is lost
+  socketmaster reload myapp     # ./myapp has changed: no connection is lost
 
-Each of run, adopt and demo has its own -h.
+Each of these words has its own -h.
 ";
 
 const RUN: &str = "\
@@ -77,6 +83,78 @@ port, steady requests, three good reloads and a broken one. Ends by itself, with
 0 if no request was lost, else with 1.
 ";
 
+const NAME: &str = "\
+NAME is what -name says where the supervisor was started, else the last part of
+the program's path; its pid will do too. Where one alone runs it needs no name.
+";
+
+const RELOAD: &str = "\
+Usage: socketmaster reload [FLAGS] [NAME]
+
+Starts the program anew, and when the new one is ready and alive, tells the old
+one to finish its work and end. Waits for the verdict. If the new one fails, the
+old one serves on, and why is printed. To break this off does not stop the
+reload.
+
+  socketmaster reload nginx
+";
+
+const RELOAD_STATUS: &str = "  0                       Done: the new one serves
+  1                       Failed: the old one serves on, nothing has changed
+  2                       A flag or its value is wrong
+  3                       No such instance runs
+  4                       Not done within -timeout; the reload goes on by itself
+  5                       Not the generation of -if-generation; nothing begun
+";
+
+const STATUS: &str = "\
+Usage: socketmaster status [FLAGS] [NAME]
+
+Shows how an instance is, or all that run: the verdict first, then its sockets,
+its processes and the last reload.
+
+  socketmaster status nginx
+";
+
+const STATUS_STATUS: &str = "  0                       Healthy
+  1                       Degraded: nobody is ready, or the last reload failed
+  2                       A flag or its value is wrong
+  3                       No such instance runs
+";
+
+const STOP: &str = "\
+Usage: socketmaster stop [FLAGS] [NAME]
+
+Tells the program to finish its work and end, and waits until all of it has gone
+with its supervisor. One that is stopping already is waited for, not told again.
+
+  socketmaster stop -timeout 30s nginx
+";
+
+const STOP_STATUS: &str = "  0                       Gone
+  1                       Could not be asked
+  2                       A flag or its value is wrong
+  3                       No such instance runs
+  4                       Not gone within -timeout; it goes on ending by itself
+";
+
+const UPGRADE: &str = "\
+Usage: socketmaster upgrade [FLAGS] [NAME]
+
+The supervisor replaces itself by the program that now stands at its path, and
+keeps its pid, the sockets and all processes. If the new one does not work,
+nothing has changed.
+
+  socketmaster upgrade nginx
+";
+
+const UPGRADE_STATUS: &str = "  0                       Done
+  1                       Failed: nothing has changed
+  2                       A flag or its value is wrong
+  3                       No such instance runs
+  4                       Not done within -timeout
+";
+
 /// The text of `-h`, or of `-h` after a verb.
 pub fn text(form: Form) -> String {
     let mut text = match form {
@@ -87,12 +165,30 @@ pub fn text(form: Form) -> String {
     .to_owned();
     let draft = Draft::new(form);
     for group in Group::ALL {
-        text += &format!("\n{}\n", group.title());
-        for flag in form.flags().filter(|flag| flag.group == group) {
+        let flags: Vec<_> = form.flags().filter(|flag| flag.group == group).collect();
+        if !flags.is_empty() {
+            text += &format!("\n{}\n", group.title());
+        }
+        for flag in flags {
             entry(&mut text, flag, draft.default_of(flag));
         }
     }
     text + TAIL
+}
+
+/// The text of `-h` after a verb for a supervisor that runs.
+pub fn of_verb(verb: Verb) -> String {
+    let (usage, status) = match verb {
+        Verb::Reload => (RELOAD, RELOAD_STATUS),
+        Verb::Status => (STATUS, STATUS_STATUS),
+        Verb::Stop => (STOP, STOP_STATUS),
+        Verb::Upgrade => (UPGRADE, UPGRADE_STATUS),
+    };
+    let mut text = format!("{usage}\n{NAME}\n{}\n", Group::Order.title());
+    for flag in verb.flags() {
+        entry(&mut text, flag, flag.default);
+    }
+    text + "  -h                      Print this and end.\n\nExit status\n" + status
 }
 
 /// The text of `demo -h`.
@@ -104,7 +200,7 @@ pub fn demo() -> String {
 pub const ABOUT: &str = "Zero-downtime reload for any server program";
 
 /// `-flag VALUE`, then its explanation in a column of its own, below where the flag is too long.
-fn entry(text: &mut String, flag: &Flag, default: Option<&str>) {
+pub(super) fn entry<T>(text: &mut String, flag: &Flag<T>, default: Option<&str>) {
     let mut line = format!("  -{}", flag.name);
     if let Some(value) = flag.value {
         line += &format!(" {value}");
@@ -142,7 +238,8 @@ mod tests {
         for form in Form::ALL {
             let text = text(form);
             let (_, sections) = text.split_once(Group::Program.title()).unwrap();
-            for line in text.lines().chain(demo().lines()) {
+            let verbs = Verb::ALL.map(of_verb).concat();
+            for line in text.lines().chain(demo().lines()).chain(verbs.lines()) {
                 assert!(line.chars().count() <= WIDTH, "too long: {line}");
                 assert_eq!(line, line.trim_end());
             }

@@ -1,7 +1,8 @@
 //! The command line: Go's flag syntax, read once into a [`Config`].
 //!
 //! `flags` says which flags there are and `form` who has them, `tokens` finds them in argv, `values` reads what they are
-//! set to, `draft` makes a configuration of them, `help` shows them, and `describe` tells clap about them.
+//! set to, `draft` makes a configuration of them, `orders` are the verbs for a supervisor that runs, `help` shows all of it, and
+//! `describe` tells clap about it.
 
 use std::ffi::OsString;
 
@@ -11,6 +12,7 @@ pub mod error;
 pub mod flags;
 pub mod form;
 pub mod help;
+pub mod orders;
 pub mod tokens;
 pub mod values;
 
@@ -20,7 +22,9 @@ mod tests;
 pub use describe::command;
 pub use error::CliError;
 pub use form::Form;
+pub use orders::Verb;
 
+use crate::client::Order;
 use crate::config::Config;
 use draft::Draft;
 use tokens::End;
@@ -30,6 +34,8 @@ use tokens::End;
 pub enum Invocation {
     /// Supervise.
     Run(Box<Config>),
+    /// Ask a supervisor that runs.
+    Order(Order),
     /// Print this help. The original prints it on standard error and ends with 0.
     Help(String),
     /// Print this version on standard output and end with 0.
@@ -45,9 +51,12 @@ pub fn parse(args: &[OsString]) -> Result<Invocation, CliError> {
     {
         return demo(rest);
     }
+    if let Some((verb, rest)) = Verb::of(args) {
+        return orders::parse(verb, rest);
+    }
     let (form, flags) = Form::of(args);
     let mut draft = Draft::new(form);
-    match tokens::walk(form, flags, &mut draft)? {
+    match form.walk(flags, &mut draft)? {
         End::Help => Ok(Invocation::Help(help::text(form))),
         End::Words(_) if draft.version => Ok(Invocation::Version(version())),
         End::Words(words) => {
@@ -62,6 +71,14 @@ pub fn parse(args: &[OsString]) -> Result<Invocation, CliError> {
                 })?;
             Ok(Invocation::Run(Box::new(config)))
         }
+    }
+}
+
+/// What to show after an error: where to look next, or what to type.
+pub fn hint(error: &CliError, args: &[OsString]) -> String {
+    match Verb::of(args) {
+        Some((verb, _)) => format!("socketmaster {} -h lists the flags", verb.name()),
+        None => error.hint(Form::of(args).0),
     }
 }
 

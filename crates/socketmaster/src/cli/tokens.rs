@@ -6,10 +6,8 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-use super::draft::Draft;
 use super::error::{CliError, quote};
 use super::flags::Flag;
-use super::form::Form;
 use crate::nearest::nearest;
 
 /// Where the walk ended.
@@ -21,9 +19,13 @@ pub enum End<'a> {
     Help,
 }
 
-/// Reads the flags of `args` into `draft`, then puts the defaults where nothing was said.
-pub fn walk<'a>(form: Form, args: &'a [OsString], draft: &mut Draft) -> Result<End<'a>, CliError> {
-    let mut given: Vec<&str> = Vec::new();
+/// Reads the flags at the beginning of `args` into `draft`, and adds their names to `given`.
+pub fn walk<'a, T>(
+    flags: &[&'static Flag<T>],
+    args: &'a [OsString],
+    draft: &mut T,
+    given: &mut Vec<&'static str>,
+) -> Result<End<'a>, CliError> {
     let mut words = args;
     while let Some((word, rest)) = words.split_first() {
         let typed = word.as_bytes();
@@ -42,10 +44,10 @@ pub fn walk<'a>(form: Form, args: &'a [OsString], draft: &mut Draft) -> Result<E
         }
         let mut halves = name.splitn(2, |byte| *byte == b'=');
         let (name, joined) = (halves.next().unwrap_or_default(), halves.next());
-        let Some(flag) = form.flags().find(|flag| flag.name.as_bytes() == name) else {
+        let Some(flag) = flags.iter().find(|flag| flag.name.as_bytes() == name) else {
             return match name {
                 b"h" | b"help" => Ok(End::Help),
-                _ => Err(undefined(form, name)),
+                _ => Err(undefined(flags, name)),
             };
         };
         words = rest;
@@ -69,15 +71,11 @@ pub fn walk<'a>(form: Form, args: &'a [OsString], draft: &mut Draft) -> Result<E
         set(flag, draft, value)?;
         given.push(flag.name);
     }
-    for flag in form.flags().filter(|flag| !given.contains(&flag.name)) {
-        if let Some(default) = draft.default_of(flag) {
-            set(flag, draft, OsStr::new(default))?;
-        }
-    }
     Ok(End::Words(words))
 }
 
-fn set(flag: &Flag, draft: &mut Draft, value: &OsStr) -> Result<(), CliError> {
+/// Puts a value in its place.
+pub fn set<T>(flag: &Flag<T>, draft: &mut T, value: &OsStr) -> Result<(), CliError> {
     (flag.set)(draft, value).map_err(|reason| {
         let (value, name) = (quote(value.as_bytes()), flag.name);
         match flag.value {
@@ -101,12 +99,9 @@ fn is_uri(word: &OsStr) -> bool {
     !bytes.starts_with(b"-") && bytes.windows(3).any(|bytes| bytes == b"://")
 }
 
-fn undefined(form: Form, name: &[u8]) -> CliError {
-    if let (b"command", Some(verb)) = (name, form.verb()) {
-        return CliError::CommandFlag { verb };
-    }
+fn undefined<T>(flags: &[&'static Flag<T>], name: &[u8]) -> CliError {
     let name = String::from_utf8_lossy(name).into_owned();
-    let names: Vec<&'static str> = form.flags().map(|flag| flag.name).collect();
+    let names: Vec<&'static str> = flags.iter().map(|flag| flag.name).collect();
     let nearest = nearest(&name, &names);
     CliError::Undefined { name, nearest }
 }

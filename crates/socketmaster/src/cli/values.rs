@@ -36,6 +36,9 @@ pub enum ValueError {
     /// Not a pid.
     #[error("no process has that number (write it like 4242)")]
     Pid,
+    /// Not a name.
+    #[error("a name has no control characters, no / and is not a number alone")]
+    Name,
     /// Not one of the words that the flag takes.
     #[error("must be {0}")]
     Choice(&'static str),
@@ -53,6 +56,21 @@ const LONGEST: u64 = i64::MAX as u64;
 /// UTF-8 text.
 pub fn text(value: &OsStr) -> Result<&str, ValueError> {
     value.to_str().ok_or(ValueError::NotText)
+}
+
+/// The name of an instance. A number would be taken for a pid.
+pub fn name(value: &OsStr) -> Result<&str, ValueError> {
+    let name = text(value)?;
+    let is_number = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number || name.contains(|c: char| c.is_control() || c == '/') {
+        return Err(ValueError::Name);
+    }
+    Ok(name)
+}
+
+/// A count from 0.
+pub fn count(value: &OsStr) -> Result<u64, ValueError> {
+    u64::try_from(integer(value)?).map_err(|_| ValueError::Range)
 }
 
 /// Go's `strconv.ParseBool`.

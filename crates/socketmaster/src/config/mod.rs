@@ -17,6 +17,8 @@ pub mod stop_signals;
 pub struct Config {
     /// The program as typed: a path, or a name to look up in `PATH` at each start.
     pub command: OsString,
+    /// What the verbs call it; `None` goes by the program.
+    pub name: Option<String>,
     /// The program's own arguments, without `argv[0]`.
     pub args: Vec<OsString>,
     /// Where the program starts; `None` is the supervisor's own directory, by its name.
@@ -51,9 +53,12 @@ pub struct Config {
 }
 
 impl Config {
-    /// The name by which the verbs find the supervisor: the last part of the program's.
+    /// The name by which the verbs find the supervisor: its own, or the last part of the program's.
     #[must_use]
     pub fn instance_name(&self) -> String {
+        if let Some(name) = &self.name {
+            return name.clone();
+        }
         let name = Path::new(&self.command).file_name();
         let name = name.unwrap_or(&self.command);
         name.to_string_lossy().into_owned()

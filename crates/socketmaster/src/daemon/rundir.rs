@@ -15,7 +15,8 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::sys::user;
 
-const PREFIX: &str = "socketmaster.";
+/// How its name begins; our pid follows.
+pub const PREFIX: &str = "socketmaster.";
 
 /// The directory; dropping it leaves it in place, because an upgrade goes on using it.
 #[derive(Debug)]
@@ -96,7 +97,8 @@ fn lock(path: &Path) -> io::Result<File> {
     Ok(directory)
 }
 
-fn bases() -> impl Iterator<Item = PathBuf> {
+/// Where it may be, the best place first.
+pub fn bases() -> impl Iterator<Item = PathBuf> {
     // A unit may have several, separated by colons (systemd.exec(5)).
     let unit = env::var_os("RUNTIME_DIRECTORY");
     let unit = unit.and_then(|list| env::split_paths(&list).next());

@@ -6,7 +6,6 @@
 pub mod app;
 
 mod clients;
-mod screen;
 mod site;
 
 use std::io;
@@ -21,12 +20,12 @@ use tokio::task::LocalSet;
 use tokio::time::{sleep, timeout};
 
 use crate::core::Time;
+use crate::screen::{Mark, Screen};
 use crate::sys::clock;
 use crate::sys::process::Child;
 use crate::sys::signals::{SignalStream, Signals};
 use crate::sys::watched::Watched;
 use clients::{CLIENTS, Clients};
-use screen::{Mark, Screen};
 use site::Site;
 
 /// Between two deploys, for the eye.
@@ -129,7 +128,10 @@ async fn pause(screen: &Screen, clients: &Clients) {
     while now() < until {
         {
             let tally = clients.tally.borrow();
-            screen.live(&format!("{} requests, {} lost", tally.sent, tally.lost));
+            screen.live(&format!(
+                "         {} requests, {} lost",
+                tally.sent, tally.lost
+            ));
         }
         sleep(Duration::from_millis(100)).await;
     }

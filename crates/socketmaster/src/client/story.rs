@@ -1,0 +1,155 @@
+//! What is told of a reload while it goes on.
+
+use std::time::Duration;
+
+use super::words::{printable, span};
+use crate::wire::control::Progress;
+
+/// What has been heard so far.
+#[derive(Debug, Default)]
+pub(super) struct Story {
+    /// The instance.
+    pub(super) name: String,
+    /// The generation that is being brought up, once it has been started.
+    pub(super) generation: Option<u64>,
+    /// How the newest worker got ready: its pid and the milliseconds.
+    ready: Option<(i32, u64)>,
+    /// The older generations that were told to end and have not.
+    draining: Vec<u64>,
+    /// The live line.
+    live: String,
+}
+
+impl Story {
+    pub(super) fn new(name: &str) -> Self {
+        Self {
+            name: printable(name),
+            ..Self::default()
+        }
+    }
+
+    /// Takes in what happened, and says it in a line. A verdict has its own words.
+    pub(super) fn hear(&mut self, progress: &Progress) -> Option<String> {
+        Some(match progress {
+            Progress::Queued => {
+                self.live = "waits for another reload".into();
+                "another reload is under way: this one begins after it".into()
+            }
+            Progress::Started { generation, pid } => {
+                self.generation = Some(*generation);
+                self.live = format!("generation {generation}: started (pid {pid})");
+                format!("generation {generation} started (pid {pid})")
+            }
+            Progress::Ready {
+                generation,
+                pid,
+                after_ms,
+            } => {
+                self.ready = Some((*pid, *after_ms));
+                self.live += &format!(" … ready after {after_ms} ms");
+                format!("generation {generation} ready after {after_ms} ms (pid {pid})")
+            }
+            Progress::Draining { generation, pid } => {
+                self.draining.push(*generation);
+                self.live += &format!(" … generation {generation} draining");
+                format!("generation {generation} draining (pid {pid})")
+            }
+            Progress::Gone { generation, how } => {
+                let is_it = |other: &u64| other == generation;
+                if let Some(at) = self.draining.iter().position(is_it) {
+                    self.draining.remove(at);
+                }
+                let how = printable(how);
+                self.live += &format!(" … generation {generation} gone");
+                format!("generation {generation} gone ({how})")
+            }
+            Progress::Drained => "no older generation is left".into(),
+            Progress::Done { .. }
+            | Progress::Failed { .. }
+            | Progress::NotExpected { .. }
+            | Progress::Superseded => return None,
+        })
+    }
+
+    /// The live line.
+    pub(super) fn live(&self, took: Duration) -> String {
+        let took = span(took);
+        if self.live.is_empty() {
+            return format!("  {}: asked … {took}", self.name);
+        }
+        format!("  {}: {} … {took}", self.name, self.live)
+    }
+
+    /// The live line after the verdict.
+    pub(super) fn waiting(&self, took: Duration) -> String {
+        let generations: Vec<_> = self.draining.iter().map(u64::to_string).collect();
+        let which = match generations.len() {
+            0 => "the older generations".into(),
+            1 => format!("generation {}", generations[0]),
+            _ => format!("generations {}", generations.join(", ")),
+        };
+        let took = span(took);
+        format!("  {}: waiting for {which} to finish … {took}", self.name)
+    }
+
+    /// That it is done, in a line that says all.
+    pub(super) fn done(&self, generation: u64) -> String {
+        let ready = self.ready.map_or_else(String::new, |(pid, after_ms)| {
+            format!(" (pid {pid}, ready after {after_ms} ms)")
+        });
+        format!("{}: generation {generation} serves{ready}", self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reload_in_a_line() {
+        let mut story = Story::new("site");
+        let took = Duration::from_millis(300);
+        assert_eq!(story.live(took), "  site: asked … 300 ms");
+        let mut hear = |progress| story.hear(&progress);
+        assert_eq!(
+            hear(Progress::Started {
+                generation: 3,
+                pid: 77
+            }),
+            Some("generation 3 started (pid 77)".into())
+        );
+        let _ = hear(Progress::Ready {
+            generation: 3,
+            pid: 77,
+            after_ms: 270,
+        });
+        let _ = hear(Progress::Draining {
+            generation: 2,
+            pid: 66,
+        });
+        assert_eq!(hear(Progress::Done { generation: 3 }), None);
+        assert_eq!(
+            story.live(took),
+            "  site: generation 3: started (pid 77) … ready after 270 ms … generation 2 draining … 300 ms"
+        );
+        assert_eq!(
+            story.done(3),
+            "site: generation 3 serves (pid 77, ready after 270 ms)"
+        );
+        assert_eq!(
+            story.waiting(took),
+            "  site: waiting for generation 2 to finish … 300 ms"
+        );
+    }
+
+    #[test]
+    fn what_others_say_is_shown_and_not_obeyed() {
+        let mut story = Story::new("a\x1b[2J");
+        assert_eq!(story.name, "a\\u{1b}[2J");
+        let gone = Progress::Gone {
+            generation: 1,
+            how: "\r".into(),
+        };
+        assert_eq!(story.hear(&gone), Some("generation 1 gone (\\r)".into()));
+    }
+}
