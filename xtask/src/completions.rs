@@ -3,12 +3,13 @@
 //! clap's generators write `--flag`. socketmaster's flags have one dash, as Go's have (two work as well), so what they
 //! write is changed here, and a change that finds nothing to change is an error.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use clap_complete::Shell;
 use socketmaster::cli;
-use socketmaster::cli::Form;
-use socketmaster::cli::flags::{FLAGS, Flag, PID};
+use socketmaster::cli::flags::{FLAGS, PID};
+use socketmaster::cli::{Form, Verb};
 
 use crate::error::Error;
 use crate::place;
@@ -41,14 +42,24 @@ pub(crate) fn all() -> Result<[(&'static str, String); 3], Error> {
     ])
 }
 
-/// Every flag of any form.
-fn flags() -> impl Iterator<Item = &'static Flag> {
-    FLAGS.iter().chain([&PID])
+/// The name of every flag of any form and any verb, once, and whether it has a value.
+fn flags() -> impl Iterator<Item = (&'static str, bool)> {
+    let of_forms = FLAGS.iter().chain([&PID]);
+    let of_forms = of_forms.map(|flag| (flag.name, flag.value.is_some()));
+    of_forms.chain(flags_of_verbs())
+}
+
+/// The same of the verbs alone.
+fn flags_of_verbs() -> impl Iterator<Item = (&'static str, bool)> {
+    let all = Verb::ALL.into_iter().flat_map(Verb::flags);
+    let all = all.map(|flag| (flag.name, flag.value.is_some()));
+    all.collect::<BTreeSet<_>>().into_iter()
 }
 
 /// What may stand as the first word.
 fn verbs() -> impl Iterator<Item = &'static str> {
-    Form::ALL.into_iter().filter_map(Form::verb).chain(["demo"])
+    let forms = Form::ALL.into_iter().filter_map(Form::verb);
+    forms.chain(Verb::ALL.map(Verb::name)).chain(["demo"])
 }
 
 /// A value is completed after both forms of its flag.
@@ -61,9 +72,8 @@ fn bash() -> Result<String, Error> {
         "\"\n            if [[",
         " \"\n            if [[",
     )?;
-    for flag in flags() {
-        let name = flag.name;
-        if flag.value.is_some() {
+    for (name, has_value) in flags() {
+        if has_value {
             change(
                 "bash",
                 &mut text,
@@ -85,8 +95,8 @@ fn bash() -> Result<String, Error> {
 /// those that follow it are files for all that is known.
 fn zsh() -> Result<String, Error> {
     let mut text = generate(Shell::Zsh);
-    for flag in flags() {
-        let (name, end) = (flag.name, if flag.value.is_some() { "=[" } else { "[" });
+    for (name, has_value) in flags() {
+        let end = if has_value { "=[" } else { "[" };
         change(
             "zsh",
             &mut text,
@@ -109,16 +119,19 @@ fn zsh() -> Result<String, Error> {
 }
 
 /// fish calls a word behind one dash an old-style option. Its own reader of what was typed before does not know them,
-/// so what was asked of it goes: flags are offered anywhere and need not be told again for each verb, but for the one
-/// that a single verb has; the verbs are offered as the first word.
+/// so what was asked of it goes: flags are offered anywhere and need not be told again for each verb, but for those
+/// that verbs alone have; the verbs are offered as the first word.
 fn fish() -> Result<String, Error> {
     const FIRST: &str = "-n \"__fish_socketmaster_needs_command\"";
     let text = generate(Shell::Fish);
-    let pid = format!("-l {} ", PID.name);
-    let entries = text
-        .split("complete -c")
-        .skip(1)
-        .filter(|entry| !entry.contains("_using_subcommand") || entry.contains(&pid));
+    let own: Vec<_> = flags_of_verbs()
+        .map(|(name, _)| name)
+        .chain([PID.name])
+        .map(|name| format!("-l {name} "))
+        .collect();
+    let entries = text.split("complete -c").skip(1).filter(|entry| {
+        !entry.contains("_using_subcommand") || own.iter().any(|flag| entry.contains(flag))
+    });
     let mut text: String = entries.map(|entry| format!("complete -c{entry}")).collect();
     for verb in verbs() {
         change(
@@ -135,12 +148,12 @@ fn fish() -> Result<String, Error> {
         "__fish_socketmaster_using_subcommand",
         "__fish_seen_subcommand_from",
     )?;
-    for flag in flags() {
+    for (name, _) in flags() {
         change(
             "fish",
             &mut text,
-            &format!(" -l {} ", flag.name),
-            &format!(" -o {} ", flag.name),
+            &format!(" -l {name} "),
+            &format!(" -o {name} "),
         )?;
     }
     Ok(text)
@@ -202,6 +215,8 @@ mod tests {
         assert_eq!(flags(&["run", "-adopt", "-c"]), [""]);
         assert_eq!(flags(&["adopt", "-pi"]), ["-pid"]);
         assert_eq!(flags(&["run", "-pi"]), [""]);
+        assert_eq!(flags(&["reload", "-wait"]), ["-wait-drained"]);
+        assert_eq!(flags(&["status", "-"]).len(), 1);
         assert_eq!(flags(&["run", "-vers"]), ["-version"]);
     }
 
@@ -228,9 +243,9 @@ mod tests {
     #[test]
     fn no_shell_is_told_of_two_dashes() {
         for (name, text) in all().unwrap() {
-            for flag in flags() {
-                let two = format!("--{}", flag.name);
-                let cases = format!(" -{} | {two})", flag.name);
+            for (flag, _) in flags() {
+                let two = format!("--{flag}");
+                let cases = format!(" -{flag} | {two})");
                 assert!(!text.replace(&cases, "").contains(&two), "{name}: {two}");
             }
         }
