@@ -183,20 +183,22 @@ pub(super) async fn matching(name: Option<&str>) -> Result<Vec<Instance>, Client
 
 /// Run directories with their pids: in the places where a supervisor makes its own, and one level below them for
 /// units with a `RuntimeDirectory=`. Root finds those of every user, others only their own: nobody else lets them in,
-/// and somebody else's could say anything.
+/// and somebody else's could say anything. In a unit with a `RuntimeDirectory=` of its own the unit's instance alone is
+/// meant, so that its `ExecReload=` needs no name.
 fn directories() -> Vec<(i32, PathBuf)> {
     let mut places: Vec<PathBuf> = rundir::bases().collect();
-    places.extend(["/run", "/tmp"].map(PathBuf::from));
-    if user::own_uid() == 0 {
-        places.extend(below(Path::new("/run/user")));
+    if std::env::var_os("RUNTIME_DIRECTORY").is_some() {
+        places.truncate(1);
+    } else {
+        places.extend(["/run", "/tmp"].map(PathBuf::from));
+        if user::own_uid() == 0 {
+            places.extend(below(Path::new("/run/user")));
+        }
+        let shared = std::env::temp_dir();
+        let mut units: Vec<_> = places.clone();
+        units.retain(|place| *place != shared && place != Path::new("/tmp"));
+        places.extend(units.iter().flat_map(|place| below(place)));
     }
-    let shared = std::env::temp_dir();
-    let units: Vec<_> = places
-        .iter()
-        .filter(|place| **place != shared && *place != Path::new("/tmp"))
-        .flat_map(|place| below(place))
-        .collect();
-    places.extend(units);
     let mut found = Vec::new();
     for directory in places.iter().flat_map(|place| below(place)) {
         let name = directory.file_name().and_then(|name| name.to_str());
