@@ -9,7 +9,7 @@ use std::process::Command;
 
 use socketmaster::cli::flags::FLAGS;
 
-const DOCUMENTS: [&str; 10] = [
+const DOCUMENTS: [&str; 11] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
@@ -17,6 +17,7 @@ const DOCUMENTS: [&str; 10] = [
     "CHANGELOG.md",
     "docs/adopt.md",
     "docs/app-contract.md",
+    "docs/control.md",
     "docs/failure-modes.md",
     "docs/migrating.md",
     "docs/planted-bugs.md",
