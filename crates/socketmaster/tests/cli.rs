@@ -37,6 +37,26 @@ fn help_is_on_standard_error_and_ends_with_0() {
             "socketmaster adopt --pid 4242 -- ./server --port 8080",
         ),
         (
+            &["reload", "site", "-h"],
+            "Usage: socketmaster reload [FLAGS] [NAME]\n",
+            "\n  5                       Not the generation of -if-generation",
+        ),
+        (
+            &["status", "--help"],
+            "Usage: socketmaster status [FLAGS] [NAME]\n",
+            "\n  -json ",
+        ),
+        (
+            &["stop", "-h"],
+            "Usage: socketmaster stop [FLAGS] [NAME]\n",
+            "socketmaster stop -timeout 30s nginx",
+        ),
+        (
+            &["upgrade", "-timeout=1s", "-help"],
+            "Usage: socketmaster upgrade [FLAGS] [NAME]\n",
+            "(default 15s)",
+        ),
+        (
             &["demo", "-h"],
             "Usage: socketmaster demo\n",
             "three good reloads and a broken one",
@@ -56,8 +76,9 @@ fn the_first_help_names_the_verbs_before_the_flags() {
         help.find(what)
             .unwrap_or_else(|| panic!("no {what}: {help}"))
     };
-    let verbs = ["\n  run ", "\n  adopt ", "\n  demo "].map(at);
-    assert!(verbs.is_sorted() && verbs[2] < at("\n  -listen"), "{help}");
+    let verbs = "run adopt reload status stop upgrade demo".split(' ');
+    let verbs: Vec<_> = verbs.map(|verb| at(&format!("\n  {verb} "))).collect();
+    assert!(verbs.is_sorted() && verbs[6] < at("\n  -listen"), "{help}");
 }
 
 #[test]
@@ -69,6 +90,43 @@ fn a_mistake_is_two_lines_and_a_status() {
             "Command path is mandatory\n\
              to run nginx as it is: socketmaster run -- nginx\n\
              to pass it the socket: socketmaster -listen tcp://:8080 -command nginx\n",
+        ),
+        (
+            &["reloda"],
+            1,
+            "Command path is mandatory\n\
+             did you mean socketmaster reload?\n\
+             to run reloda as it is: socketmaster run -- reloda\n\
+             to pass it the socket: socketmaster -listen tcp://:8080 -command reloda\n",
+        ),
+        (
+            &["reload", "--timeuot=3s", "nginx"],
+            2,
+            "flag provided but not defined: -timeuot (did you mean -timeout?)\n\
+             socketmaster reload -h lists the flags\n",
+        ),
+        (
+            &["reload", "-timeout", "0", "nginx"],
+            2,
+            "invalid value \"0\" for flag -timeout: must be more than 0\n\
+             socketmaster reload -h lists the flags\n",
+        ),
+        (
+            &["reload", "-if-generation=-1"],
+            2,
+            "invalid value \"-1\" for flag -if-generation: value out of range\n\
+             socketmaster reload -h lists the flags\n",
+        ),
+        (
+            &["status", "nginx", "-json", "redis"],
+            2,
+            "one name is enough: redis\nsocketmaster status -h lists the flags\n",
+        ),
+        (
+            &["run", "-name", "4242", "nginx"],
+            2,
+            "invalid value \"4242\" for flag -name: a name has no control characters, no / and is not a number alone\n\
+             socketmaster run -h lists the flags\n",
         ),
         (
             &["run"],
