@@ -103,6 +103,7 @@ impl Daemon {
             if let Some(preflight) = self.answered.take() {
                 self.finish_upgrade(preflight);
             }
+            self.ask_parked();
             if let Some(status) = self.exit {
                 return status;
             }

@@ -141,6 +141,19 @@ fn two_who_deploy_at_once_both_hear_the_truth() {
 }
 
 #[test]
+fn two_who_both_expect_the_same_generation_do_not_both_get_it() {
+    let site = Site::new(GOOD);
+    let supervisor = site.start("site");
+    site.app.deploy("version two\nnotify");
+    let args = ["reload", "-if-generation=1"];
+    let both = [site.begin(&args), site.begin(&args)];
+    let mut statuses = both.map(|verb| end(verb).status);
+    statuses.sort_unstable();
+    assert_eq!(statuses, [0, 5]);
+    assert_eq!(supervisor.log().count("Reload done"), 1);
+}
+
+#[test]
 fn a_stop_comes_first_and_it_says_so() {
     let site = Site::new(GOOD);
     let mut supervisor = site.start("site");

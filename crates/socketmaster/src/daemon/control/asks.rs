@@ -18,6 +18,8 @@ pub struct Watchers {
     waiting: BTreeMap<Request, Watcher>,
     /// Those that want to hear when what is older than this has gone.
     draining: Vec<(Generation, UnboundedSender<Progress>)>,
+    /// Those that expect a generation and came during a reload, which may change it.
+    parked: Vec<(ReloadRequest, UnboundedSender<Progress>)>,
 }
 
 #[derive(Debug)]
@@ -54,6 +56,14 @@ impl Daemon {
         }
     }
 
+    /// No reload is under way: which generation serves is known now to those who expect one.
+    pub(in crate::daemon) fn ask_parked(&mut self) {
+        while !self.core.is_reloading() && !self.watchers.parked.is_empty() {
+            let (wanted, tell) = self.watchers.parked.remove(0);
+            self.reload_for(wanted, tell);
+        }
+    }
+
     fn reload_for(&mut self, wanted: ReloadRequest, tell: UnboundedSender<Progress>) {
         let serving = self.core.serving();
         if wanted
@@ -66,6 +76,10 @@ impl Daemon {
         }
         if self.core.is_reloading() {
             let _ = tell.send(Progress::Queued);
+            if wanted.if_generation.is_some() {
+                self.watchers.parked.push((wanted, tell));
+                return;
+            }
         }
         let watcher = Watcher {
             tell,
