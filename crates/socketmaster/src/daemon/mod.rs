@@ -101,7 +101,13 @@ impl Daemon {
             self.on_time();
             // Only here, where nothing is half done: what an input has yet to bring about would be lost in the exec.
             if let Some(preflight) = self.answered.take() {
-                self.finish_upgrade(preflight);
+                let agreed = preflight.answer();
+                self.tell_upgrading(agreed.as_ref().copied());
+                // So that those who asked have their answer before their connections go with this program.
+                for _ in 0..2 {
+                    tokio::task::yield_now().await;
+                }
+                self.finish_upgrade(agreed);
             }
             self.ask_parked();
             if let Some(status) = self.exit {

@@ -1,5 +1,7 @@
 //! `socketmaster upgrade`.
 
+use std::fs;
+
 use super::Site;
 
 #[test]
@@ -18,4 +20,30 @@ fn the_supervisor_is_replaced_and_keeps_all() {
     supervisor.wait_for_line("Upgraded to version");
     assert_eq!(supervisor.get("/").pid(), worker);
     assert_eq!(site.ask(&["status", &pid.to_string()]).status, 0);
+}
+
+#[test]
+fn a_program_that_does_not_work_changes_nothing() {
+    let site = Site::new("notify");
+    let program = site.app.path("socketmaster-here");
+    fs::copy(env!("CARGO_BIN_EXE_socketmaster"), &program).unwrap();
+    let supervisor = testbed::Setup::exactly(&program)
+        .variable("RUNTIME_DIRECTORY", site.directory())
+        .app(&site.app)
+        .start();
+    supervisor.wait_until_serving();
+    let worker = supervisor.get("/").pid();
+    fs::remove_file(&program).unwrap();
+    let gone = site.ask(&["upgrade"]);
+    assert_eq!(gone.status, 1, "{gone:?}");
+    assert!(gone.err.contains("cannot be executed"), "{gone:?}");
+    let _ = site.app.executable(
+        "socketmaster-here",
+        "#!/bin/sh\necho no such flag >&2; exit 2\n",
+    );
+    let other = site.ask(&["upgrade"]);
+    assert_eq!(other.status, 1, "{other:?}");
+    assert!(other.err.contains("no such flag"), "{other:?}");
+    assert_eq!(supervisor.get("/").pid(), worker);
+    assert_eq!(supervisor.log().count("Upgrading"), 0);
 }

@@ -44,7 +44,11 @@ pub(super) async fn answer(
             Err(answer) => answer,
         },
         (&Method::POST, "/v1/stop") => begun(ask(&inputs, Ask::Stop).await),
-        (&Method::POST, "/v1/upgrade") => begun(ask(&inputs, Ask::Upgrade).await),
+        (&Method::POST, "/v1/upgrade") => match ask(&inputs, Ask::Upgrade).await {
+            Some(Err(why)) => error(StatusCode::CONFLICT, why),
+            Some(Ok(())) => begun(Some(())),
+            None => ending(),
+        },
         (_, "/v1/status" | "/healthz" | "/readyz") => not_allowed("GET"),
         (_, "/v1/reload" | "/v1/stop" | "/v1/upgrade") => not_allowed("POST"),
         _ => error(

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::oneshot;
 
 use super::Ask;
 use crate::core::{Event, Generation, Request, Time, Verdict, WorkerId};
 use crate::daemon::adopt::Remnant;
+use crate::daemon::upgrade::UpgradeError;
 use crate::daemon::{Daemon, now};
 use crate::wire::control::{Progress, ReloadRequest};
 
@@ -20,6 +22,8 @@ pub struct Watchers {
     draining: Vec<(Generation, UnboundedSender<Progress>)>,
     /// Those that expect a generation and came during a reload, which may change it.
     parked: Vec<(ReloadRequest, UnboundedSender<Progress>)>,
+    /// Those that wait for the new program's answer to an upgrade.
+    upgrading: Vec<oneshot::Sender<Result<(), String>>>,
 }
 
 #[derive(Debug)]
@@ -50,9 +54,17 @@ impl Daemon {
                 self.handle(Event::Stop(self.stop_signal_for(libc::SIGTERM)));
             }
             Ask::Upgrade(answer) => {
-                let _ = answer.send(());
+                // Before it begins, because it may have failed when this returns.
+                self.watchers.upgrading.push(answer);
                 self.begin_upgrade();
             }
+        }
+    }
+
+    /// Tells those who asked for an upgrade whether it can be.
+    pub(in crate::daemon) fn tell_upgrading(&mut self, agreed: Result<(), &UpgradeError>) {
+        for tell in self.watchers.upgrading.drain(..) {
+            let _ = tell.send(agreed.map_err(ToString::to_string));
         }
     }
 

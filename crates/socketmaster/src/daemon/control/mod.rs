@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | `GET /v1/status` | [`Status`](crate::wire::control::Status) |
 //! | `POST /v1/reload` | [`Progress`](crate::wire::control::Progress), one JSON value a line, to the verdict |
-//! | `POST /v1/stop`, `POST /v1/upgrade` | `{}` when it has begun |
+//! | `POST /v1/stop`, `POST /v1/upgrade` | `{}` when it has begun; 409 and why if the new program does not work |
 //! | `GET /healthz`, `GET /readyz` | 200 while the supervisor lives; 200 or 503 as a generation is ready |
 
 mod answer;
@@ -37,8 +37,8 @@ pub enum Ask {
     Reload(ReloadRequest, mpsc::UnboundedSender<Progress>),
     /// The end.
     Stop(oneshot::Sender<()>),
-    /// A new supervisor.
-    Upgrade(oneshot::Sender<()>),
+    /// A new supervisor: the answer is the new program's, or why there is none.
+    Upgrade(oneshot::Sender<Result<(), String>>),
 }
 
 /// The socket; its file goes with the run directory.

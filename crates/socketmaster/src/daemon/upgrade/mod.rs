@@ -48,15 +48,17 @@ impl Daemon {
         }
         match Preflight::start(&self.handover().0, &self.inputs) {
             Ok(preflight) => self.preflight = Some(preflight),
-            Err(error) => self
-                .log
-                .say(format!("Upgrade failed, nothing has changed: {error}")),
+            Err(error) => {
+                self.tell_upgrading(Err(&error));
+                self.log
+                    .say(format!("Upgrade failed, nothing has changed: {error}"));
+            }
         }
     }
 
     /// Becomes the new program, if it has agreed.
-    pub(super) fn finish_upgrade(&mut self, preflight: Preflight) {
-        if let Err(error) = preflight.answer() {
+    pub(super) fn finish_upgrade(&mut self, agreed: Result<(), UpgradeError>) {
+        if let Err(error) = agreed {
             self.log
                 .say(format!("Upgrade failed, nothing has changed: {error}"));
             return;
