@@ -233,6 +233,30 @@ u.listen(5)
     assert!(!inside.exists());
 }
 
+/// A version that goes into the background has failed, and must not serve from there.
+#[test]
+fn what_a_failed_version_leaves_behind_is_killed() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("daemon");
+    let more = "
+if os.path.exists(sys.argv[2]):
+    r, w = os.pipe()
+    if os.fork():
+        os.read(r, 1)
+        os._exit(0)
+    os.setsid()
+    os.write(w, b'x')
+";
+    let Some(supervisor) = start(more, &[], &[file.to_str().unwrap()]) else {
+        return;
+    };
+    let before = supervisor.processes().len();
+    std::fs::write(&file, "").unwrap();
+    supervisor.hup();
+    supervisor.wait_for_line("Reload failed");
+    until("it is gone", || supervisor.processes().len() == before);
+}
+
 fn files(directory: &Path) -> usize {
     std::fs::read_dir(directory).unwrap().count()
 }

@@ -258,6 +258,9 @@ impl Daemon {
         };
         let _ = worker.child.signal_group(signal);
         process::reap(pid);
+        if failed {
+            self.kill_left_of_failed(worker.generation);
+        }
         worker.read_launch(id, &mut self.log, &self.inputs);
         let ending = match (end, &worker.error) {
             (_, Some(error)) => {

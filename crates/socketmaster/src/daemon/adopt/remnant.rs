@@ -168,6 +168,14 @@ impl Daemon {
         }
     }
 
+    /// Kills what a failed version has left behind, which would go on taking connections: it has gone into the background.
+    pub(in crate::daemon) fn kill_left_of_failed(&self, generation: Generation) {
+        // What is left of a crash of the generation that serves bears the same mark.
+        if self.recipe.config.adopt.is_some() && self.core.serving() != Some(generation) {
+            process::signal_all(&self.left_of(generation), libc::SIGKILL);
+        }
+    }
+
     /// Those of our children that bear the mark of a generation and are nothing that we know.
     fn left_of(&self, generation: Generation) -> Vec<i32> {
         let mark = environment::generation_mark(generation.0);
