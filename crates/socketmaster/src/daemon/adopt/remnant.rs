@@ -164,6 +164,7 @@ impl Daemon {
     fn give_up_remnant(&mut self, id: WorkerId) {
         if let Some(remnant) = self.remnants.remove(&id) {
             self.log.leave(id);
+            self.tell_gone(remnant.generation, words::ending(remnant.ending));
             self.events.push_back(Event::Exited(id, remnant.ending));
         }
     }
