@@ -268,7 +268,9 @@ impl Forwarder {
             self.calls.take_all(&self.epoll);
             self.pipes.drain(&self.epoll, &mut self.log);
             if !self.pipes.is_empty() || !self.calls.is_empty() {
-                self.log.say("The supervisor has gone; its workers serve on, and nobody restarts or reloads them");
+                self.log.say(
+                    "The supervisor has gone: nobody restarts or reloads its workers any more",
+                );
             }
         }
     }

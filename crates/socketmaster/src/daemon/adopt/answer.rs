@@ -92,13 +92,19 @@ impl Daemon {
             Err(error) if error.raw_os_error() == Some(libc::EBADF) => None,
             Err(error) => {
                 let tid = call.tid;
-                self.say_once(
-                    id,
-                    format!(
-                        "Cannot look at a socket of {tid} ({error}): what it binds is not adopted. A program of another \
-                         user, or one that does not let itself be looked at, needs a socketmaster with CAP_SYS_PTRACE"
-                    ),
+                let cure = match error.raw_os_error() {
+                    Some(libc::EMFILE | libc::ENFILE) => {
+                        "socketmaster has as many descriptors as it may: raise the limit (LimitNOFILE=, ulimit -n)"
+                    }
+                    _ => {
+                        "a program of another user, or one that does not let itself be looked at, needs a socketmaster \
+                         with CAP_SYS_PTRACE"
+                    }
+                };
+                let text = format!(
+                    "Cannot look at a socket of {tid} ({error}): what it binds is not adopted; {cure}"
                 );
+                self.say_once(id, text);
                 None
             }
         }
