@@ -151,6 +151,7 @@ impl Daemon {
             .say(format!("Generation {} failed: {why}", generation.0));
         self.report_failed(generation, &why);
         self.why_failed = Some(why);
+        self.note_failed(id);
         self.give_up_adopted(id);
         let crashed = matches!(reason, Reason::Ended(Ending::Exit(1..) | Ending::Signal(_)));
         let tripped = crashed && !self.bound_nothing;

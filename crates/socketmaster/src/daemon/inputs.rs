@@ -34,6 +34,8 @@ pub enum Input {
     Deserted(WorkerId),
     /// The process that the listeners were taken from has ended.
     TakenGone,
+    /// The answer to a question for a worker's last lines, by its number; no lines if none came in time.
+    Tail(u64, Vec<String>),
     /// A client of the control socket wants something.
     Ask(Ask),
     /// It is time to look after the files of a process that is being taken over.

@@ -19,6 +19,7 @@ impl Daemon {
         if let Some(preflight) = &self.preflight {
             preflight.kill();
         }
+        self.tell_without_output();
         self.wait_for_orphans().await;
         self.remove_files();
         self.workers.clear();

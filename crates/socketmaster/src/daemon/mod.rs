@@ -154,6 +154,7 @@ impl Daemon {
                 self.deserted(id);
             }
             Input::Ask(ask) => self.ask(ask),
+            Input::Tail(question, lines) => self.tell_output(question, lines),
             Input::TakenGone => self.taken_gone(),
             Input::Guard => self.restore_files(),
             Input::Bound(id, inode, after) => self.bound(id, inode, after),
@@ -284,6 +285,7 @@ impl Daemon {
         // A process that it has left behind is nobody's business any more.
         self.log.leave(id);
         self.tell_gone(generation, words::ending(ending));
+        self.note_gone(id, pid);
         self.handle(Event::Exited(id, ending));
         self.errors.remove(&id);
     }

@@ -27,6 +27,7 @@ pub mod look;
 pub mod options;
 pub mod pipes;
 pub mod sink;
+pub mod tail;
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -250,6 +251,13 @@ impl Forwarder {
                 }
             }
             ToForwarder::Forget => self.calls.forget(&self.epoll),
+            ToForwarder::Tail { id, pid } => {
+                self.pipes.drain(&self.epoll, &mut self.log);
+                let lines = self.pipes.last_lines(pid);
+                // Who finds no room for it does without: the supervisor waits only for a moment.
+                let message = FromForwarder::Tail { id, lines }.encode();
+                let _ = scm::send(self.control, &message, &[]);
+            }
             ToForwarder::Finish { grace_ms } => {
                 self.until =
                     Until::Deadline(now() + Duration::from_millis(grace_ms).min(GRACE_MAX));

@@ -9,6 +9,7 @@ use rustix::event::epoll;
 use rustix::io::Errno;
 
 use super::log::Log;
+use super::tail::{self, Ended, Tail};
 use crate::wire::forward::Source;
 use crate::wire::split::Splitter;
 
@@ -24,6 +25,7 @@ struct Pipe {
     fd: OwnedFd,
     source: Source,
     splitter: Splitter,
+    tail: Tail,
 }
 
 /// All pipes, by the supervisor's name for them.
@@ -32,6 +34,7 @@ pub struct Pipes {
     open: BTreeMap<u64, Pipe>,
     input: Vec<u8>,
     burst: bool,
+    ended: Ended,
     /// Pipes that ended, which the supervisor has not been told yet.
     pub closed: Vec<u64>,
 }
@@ -56,6 +59,7 @@ impl Pipes {
                 fd,
                 source,
                 splitter: Splitter::default(),
+                tail: Tail::default(),
             },
         );
         Ok(())
@@ -82,6 +86,7 @@ impl Pipes {
             }
             Ok(n) => {
                 self.burst |= n > BURST;
+                pipe.tail.add(&self.input);
                 let stamp = log.stamp(pipe.source);
                 pipe.splitter
                     .feed(&self.input, |piece| log.line(&stamp, piece));
@@ -116,6 +121,14 @@ impl Pipes {
         }
     }
 
+    /// The last lines that this worker printed.
+    #[must_use]
+    pub fn last_lines(&self, pid: i32) -> Vec<String> {
+        let is_its = |pipe: &&Pipe| pipe.source.pid == pid;
+        let open = self.open.values().filter(is_its).map(|pipe| &pipe.tail);
+        tail::lines(self.ended.of(pid).chain(open))
+    }
+
     /// Much was read since the last [`Pipes::rest`].
     #[must_use]
     pub fn had_burst(&self) -> bool {
@@ -141,6 +154,7 @@ impl Pipes {
         let _ = epoll::delete(epoll, &pipe.fd);
         let stamp = log.stamp(pipe.source);
         pipe.splitter.finish(|piece| log.line(&stamp, piece));
+        self.ended.keep(pipe.source.pid, pipe.tail);
         self.closed.push(id);
     }
 }

@@ -70,6 +70,13 @@ pub enum ToForwarder {
     },
     /// Forget all those descriptors: another forwarder has them.
     Forget,
+    /// Tell the last lines of this worker, when all that its pipes hold at that moment has been read.
+    Tail {
+        /// Comes back with the answer.
+        id: u64,
+        /// The worker's.
+        pid: i32,
+    },
     /// Forward what is there, wait for the end of the pipes no longer than this, and exit.
     Finish {
         /// In milliseconds.
@@ -89,6 +96,13 @@ pub enum FromForwarder {
     Deserted {
         /// The name the descriptor came with.
         id: u64,
+    },
+    /// The last lines of a worker: the oldest are left out until it fits [`MESSAGE_MAX`].
+    Tail {
+        /// That of the question.
+        id: u64,
+        /// Without their ends.
+        lines: Vec<String>,
     },
 }
 
@@ -118,7 +132,17 @@ impl FromForwarder {
     /// The bytes of one message.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        json(self)
+        let mut bytes = json(self);
+        if let Self::Tail { id, lines } = self {
+            let (id, mut lines) = (*id, &lines[..]);
+            // Control characters take six bytes each.
+            while let (true, [_, rest @ ..]) = (bytes.len() > MESSAGE_MAX, lines) {
+                lines = rest;
+                let lines = lines.to_vec();
+                bytes = json(&Self::Tail { id, lines });
+            }
+        }
+        bytes
     }
 
     /// The message in these bytes; `None` if it is none that this version knows.
@@ -166,6 +190,7 @@ mod tests {
                 taken: Some(u64::MAX),
             },
             ToForwarder::Forget,
+            ToForwarder::Tail { id: 1, pid: 7 },
             ToForwarder::Finish { grace_ms: 5 },
         ] {
             assert_eq!(ToForwarder::decode(&message.encode()), Some(message));
@@ -173,6 +198,10 @@ mod tests {
         for message in [
             FromForwarder::Closed { id: 9 },
             FromForwarder::Deserted { id: 9 },
+            FromForwarder::Tail {
+                id: 9,
+                lines: vec!["a".into(), String::new()],
+            },
         ] {
             assert_eq!(FromForwarder::decode(&message.encode()), Some(message));
         }
@@ -191,6 +220,18 @@ mod tests {
         for unknown in [&br#"{"Rotate":{}}"#[..], br#""Flush""#, b"", b"\xff{"] {
             assert_eq!(ToForwarder::decode(unknown), None);
         }
+    }
+
+    #[test]
+    fn of_lines_that_do_not_fit_the_last_are_told() {
+        let mut lines = vec!["\u{1}".repeat(400); 20];
+        lines.push("the end".into());
+        let bytes = FromForwarder::Tail { id: 1, lines }.encode();
+        assert!(bytes.len() <= MESSAGE_MAX);
+        let Some(FromForwarder::Tail { lines, .. }) = FromForwarder::decode(&bytes) else {
+            panic!()
+        };
+        assert!(lines.len() > 5 && lines.last().is_some_and(|line| line == "the end"));
     }
 
     #[test]

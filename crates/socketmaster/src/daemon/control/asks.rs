@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use super::Ask;
 use crate::core::{Event, Generation, Request, Time, Verdict, WorkerId};
 use crate::daemon::adopt::Remnant;
+use crate::daemon::inputs::Task;
 use crate::daemon::upgrade::UpgradeError;
 use crate::daemon::{Daemon, now};
 use crate::wire::control::{Progress, ReloadRequest};
@@ -24,6 +25,35 @@ pub struct Watchers {
     parked: Vec<(ReloadRequest, UnboundedSender<Progress>)>,
     /// Those that wait for the new program's answer to an upgrade.
     upgrading: Vec<oneshot::Sender<Result<(), String>>>,
+    /// Those whose verdict waits for the failed worker's last lines, by the number of the question.
+    held_back: BTreeMap<u64, HeldBack>,
+    /// The number of the last question.
+    questions: u64,
+    /// The worker that was reaped last.
+    gone: Option<(WorkerId, i32)>,
+    /// The pid of the worker that failed last.
+    failed: Option<i32>,
+}
+
+#[derive(Debug)]
+struct HeldBack {
+    tell: UnboundedSender<Progress>,
+    generation: u64,
+    why: String,
+    serving: Option<u64>,
+    /// Gives up in the end, unless it goes with this.
+    patience: Option<Task>,
+}
+
+impl HeldBack {
+    fn tell(self, output: Vec<String>) {
+        let _ = self.tell.send(Progress::Failed {
+            generation: self.generation,
+            why: self.why,
+            serving: self.serving,
+            output,
+        });
+    }
 }
 
 #[derive(Debug)]
@@ -127,25 +157,64 @@ impl Daemon {
         let Some(Watcher { tell, wait_drained }) = self.watchers.waiting.remove(&request) else {
             return;
         };
-        let progress = match verdict {
-            Verdict::Done(Generation(generation)) => Progress::Done { generation },
-            Verdict::Superseded => Progress::Superseded,
-            Verdict::Failed(Generation(generation), _) => Progress::Failed {
-                generation,
-                why: self.why_failed.clone().unwrap_or_default(),
-                serving: self.core.serving().map(|serving| serving.0),
-                output: Vec::new(),
-            },
+        match verdict {
+            Verdict::Superseded => drop(tell.send(Progress::Superseded)),
+            Verdict::Done(generation) => {
+                let _ = tell.send(Progress::Done {
+                    generation: generation.0,
+                });
+                if wait_drained {
+                    self.watchers.draining.push((generation, tell));
+                    self.tell_drained();
+                }
+            }
+            Verdict::Failed(generation, _) => self.hold_back(generation, tell),
+        }
+    }
+
+    /// Asks the forwarder for the failed worker's last lines: with them the verdict is told.
+    fn hold_back(&mut self, generation: Generation, tell: UnboundedSender<Progress>) {
+        let mut held = HeldBack {
+            tell,
+            generation: generation.0,
+            why: self.why_failed.clone().unwrap_or_default(),
+            serving: self.core.serving().map(|serving| serving.0),
+            patience: None,
         };
-        if let Progress::Failed { .. } = progress {
-            let _ = tell.send(progress);
-            return;
+        // One that could not even be begun has printed nothing.
+        let Some(pid) = self.watchers.failed else {
+            return held.tell(Vec::new());
+        };
+        self.watchers.questions += 1;
+        let question = self.watchers.questions;
+        held.patience = Some(self.log.ask_tail(question, pid));
+        self.watchers.held_back.insert(question, held);
+    }
+
+    /// The failed worker's last lines have come, or cannot be waited for any longer.
+    pub(in crate::daemon) fn tell_output(&mut self, question: u64, lines: Vec<String>) {
+        if let Some(held) = self.watchers.held_back.remove(&question) {
+            held.tell(lines);
         }
-        let _ = tell.send(progress);
-        if let (Verdict::Done(generation), true) = (verdict, wait_drained) {
-            self.watchers.draining.push((generation, tell));
-            self.tell_drained();
+    }
+
+    /// Nobody waits for anything any more.
+    pub(in crate::daemon) fn tell_without_output(&mut self) {
+        while let Some((_, held)) = self.watchers.held_back.pop_first() {
+            held.tell(Vec::new());
         }
+    }
+
+    /// Takes note of a worker that has been reaped.
+    pub(in crate::daemon) fn note_gone(&mut self, id: WorkerId, pid: i32) {
+        self.watchers.gone = Some((id, pid));
+    }
+
+    /// Takes note of a worker that has failed, reaped or not.
+    pub(in crate::daemon) fn note_failed(&mut self, id: WorkerId) {
+        let there = self.workers.get(&id).map(|worker| worker.child.pid());
+        let gone = self.watchers.gone.filter(|(gone, _)| *gone == id);
+        self.watchers.failed = there.or(gone.map(|(_, pid)| pid));
     }
 
     /// A worker has gone, with all that came of it.

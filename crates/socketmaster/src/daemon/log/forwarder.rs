@@ -13,7 +13,7 @@ use crate::forwarder::options::Options;
 use crate::sys::process::Child;
 use crate::sys::watched::Watched;
 use crate::sys::{clock, scm};
-use crate::wire::forward::FromForwarder;
+use crate::wire::forward::{FromForwarder, MESSAGE_MAX};
 
 #[derive(Debug)]
 pub(super) struct Forwarder {
@@ -60,7 +60,7 @@ impl Forwarder {
 }
 
 async fn listen(socket: Arc<Watched>, inputs: Inputs) {
-    let mut buffer = vec![0; 4096];
+    let mut buffer = vec![0; MESSAGE_MAX];
     while let Ok((length, _)) = socket.read(|fd| scm::receive(fd, &mut buffer)).await {
         if length == 0 {
             return;
@@ -68,6 +68,7 @@ async fn listen(socket: Arc<Watched>, inputs: Inputs) {
         let input = match FromForwarder::decode(&buffer[..length]) {
             Some(FromForwarder::Closed { id }) => Input::PipeClosed(id),
             Some(FromForwarder::Deserted { id }) => Input::Deserted(WorkerId(id)),
+            Some(FromForwarder::Tail { id, lines }) => Input::Tail(id, lines),
             None => continue,
         };
         if inputs.send(input).is_err() {

@@ -102,7 +102,12 @@ impl Log {
             pipes,
             last_pipe: self.last_pipe,
             calls,
-            queue: self.queue.clone(),
+            queue: self
+                .queue
+                .iter()
+                .filter(|message| !matches!(message, Message::Tail(..)))
+                .cloned()
+                .collect(),
             lost: self.lost,
         };
         (held, open)

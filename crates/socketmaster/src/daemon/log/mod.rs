@@ -35,6 +35,9 @@ const LINES_KEPT: usize = 10_000;
 const FINISH_GRACE: Duration = Duration::from_secs(1);
 const FINISH_PATIENCE: Duration = Duration::from_secs(3);
 
+/// How long to wait for a worker's last lines: a stuck reader of the log must not hold a verdict back for ever.
+const TAIL_PATIENCE: Duration = Duration::from_secs(1);
+
 /// A forwarder that lived shorter than this is not replaced at once.
 const SHORT_LIFE: Duration = Duration::from_secs(1);
 
@@ -65,6 +68,9 @@ enum Message {
     Line(String),
     Pipe(u64),
     Calls(u64),
+    /// The number of a question and the pid that it is about. No other program can be told the answer.
+    #[serde(skip)]
+    Tail(u64, i32),
     Finish,
 }
 
@@ -107,6 +113,17 @@ impl Log {
         }
         self.queue.push_back(Message::Line(text.into()));
         self.flush();
+    }
+
+    /// Asks for the last lines of this worker. They come as [`Input::Tail`] with this number, in vain after a second.
+    pub fn ask_tail(&mut self, question: u64, pid: i32) -> Task {
+        self.queue.push_back(Message::Tail(question, pid));
+        self.flush();
+        let inputs = self.inputs.clone();
+        Task::spawn(async move {
+            tokio::time::sleep(TAIL_PATIENCE).await;
+            let _ = inputs.send(Input::Tail(question, Vec::new()));
+        })
     }
 
     /// Makes the pipes of a worker to be.
@@ -165,6 +182,10 @@ impl Log {
                 Message::Finish => {
                     let grace_ms = u64::try_from(FINISH_GRACE.as_millis()).unwrap_or(u64::MAX);
                     (ToForwarder::Finish { grace_ms }.encode(), None)
+                }
+                Message::Tail(id, pid) => {
+                    let (id, pid) = (*id, *pid);
+                    (ToForwarder::Tail { id, pid }.encode(), None)
                 }
                 Message::Pipe(id) => match self.pipes.get(id) {
                     Some(Pipe { source, reader }) => {
