@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use testbed::{Address, App, Setup, Supervisor, get, now, setup, until};
+use testbed::{Address, App, Setup, Supervisor, get, now, poll, setup, until};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -70,6 +70,14 @@ impl Controlled {
         let lines = lines.iter().map(|line| line.as_str().unwrap().to_owned());
         lines.collect()
     }
+}
+
+fn worker(status: &Value, generation: u64) -> Value {
+    let workers = status["workers"].as_array().unwrap().iter();
+    let mut found = workers.filter(|worker| worker["generation"] == generation);
+    let worker = found.next().cloned().unwrap_or_default();
+    assert!(found.next().is_none(), "{status}");
+    worker
 }
 
 fn lines(numbers: std::ops::RangeInclusive<u32>) -> Vec<String> {
@@ -140,4 +148,106 @@ fn a_log_that_nobody_reads_holds_a_verdict_back_for_a_second_at_most() {
     let took = now() - asked;
     assert!(took >= 900 * MS && took < 5000 * MS, "{took:?}");
     drop(reader);
+}
+
+/// Connections are counted while they drain, and no longer than they are open.
+#[track_caller]
+fn the_connections_of_the_old_generation_are_counted(setup: Setup, app: &App) {
+    let it = Controlled::start(setup.app(app));
+    let held: Vec<_> = (0..3).map(|_| it.supervisor.get_slowly(1500)).collect();
+    let ready = worker(&it.status(), 1);
+    assert_eq!(
+        (&ready["phase"], &ready["connections"]),
+        (&"ready".into(), &Value::Null)
+    );
+    app.deploy("version two");
+    assert_eq!(it.reload().last().unwrap()["event"], "done");
+    let status = it.status();
+    let old = worker(&status, 1);
+    assert_eq!(
+        (&old["phase"], &old["connections"]),
+        (&"draining".into(), &3.into())
+    );
+    assert_eq!(worker(&status, 2)["connections"], Value::Null);
+    for client in held {
+        assert_eq!(client.join().unwrap().unwrap().version(), "one");
+    }
+    until("the old one has gone", || worker(&it.status(), 1).is_null());
+}
+
+#[test]
+fn tcp_connections_of_what_drains_are_counted() {
+    let app = App::new("version one");
+    the_connections_of_the_old_generation_are_counted(setup!(), &app);
+}
+
+#[test]
+fn unix_connections_of_what_drains_are_counted() {
+    let app = App::new("version one");
+    let socket = app.path("socket");
+    let setup = setup!().listen(format!("unix://{}", socket.display()));
+    the_connections_of_the_old_generation_are_counted(setup, &app);
+}
+
+#[test]
+fn what_a_worker_says_of_itself_is_told_through_an_upgrade() {
+    let app = App::new("version one\nsays warming up\nsays warm: 7 of 9\nnotify");
+    let it = Controlled::start(setup!().app(&app));
+    until("its last word", || {
+        worker(&it.status(), 1)["says"] == "warm: 7 of 9"
+    });
+    it.supervisor.upgrade();
+    assert_eq!(worker(&it.status(), 1)["says"], "warm: 7 of 9");
+}
+
+/// Its first process ends at TERM, its second serves on until its standard input ends.
+const LEAVES_A_CHILD: &str = "
+import os, signal, socket, sys
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(('127.0.0.1', int(sys.argv[1])))
+s.listen()
+if os.fork() == 0:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    open = [s.accept()[0] for _ in range(2)]
+    for c in open:
+        c.send(b'x')
+    for c in open:
+        c.recv(1)
+    os._exit(0)
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+while True:
+    signal.pause()
+";
+
+#[test]
+fn what_a_worker_has_left_behind_is_shown_with_its_connections() {
+    let Some(python) = testbed::program("python3") else {
+        return;
+    };
+    let port = testbed::free_port();
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+    let setup = setup!().run(&[Address::Tcp(address)]);
+    let args = ["-c", LEAVES_A_CHILD, &port.to_string()];
+    let it = Controlled::start(setup.command(python, &args));
+    let mut clients = [(); 2].map(|()| std::net::TcpStream::connect(address).unwrap());
+    for client in &mut clients {
+        client.read_exact(&mut [0]).unwrap();
+    }
+    assert_eq!(it.reload().last().unwrap()["event"], "done");
+    let left = poll(testbed::PATIENCE, || {
+        it.supervisor.log().nth("has left processes behind", 1, MS)
+    });
+    assert!(left.is_some());
+    let old = worker(&it.status(), 1);
+    assert_eq!(
+        (&old["phase"], &old["connections"]),
+        (&"draining".into(), &2.into())
+    );
+    assert!(testbed::processes::is_alive(
+        i32::try_from(old["pid"].as_i64().unwrap()).unwrap()
+    ));
+    assert!(old["age_ms"].as_u64().unwrap() > 0);
+    drop(clients);
+    until("it has gone", || worker(&it.status(), 1).is_null());
 }

@@ -35,7 +35,7 @@ use crate::core::{Ending, Event, Request, Supervisor, Time, WorkerId};
 use crate::sys::clock;
 use crate::sys::process::{self, End};
 use adopt::{Calls, Remnant, Taken};
-use control::{Control, Last, Watchers};
+use control::{Control, Counted, Last, Watchers};
 use inputs::{Input, Inputs, Task};
 use log::Log;
 use rundir::RunDir;
@@ -77,6 +77,8 @@ struct Daemon {
     last_reload: Option<Last>,
     /// Whether the worker that has just ended had come to none of the listeners.
     bound_nothing: bool,
+    /// The connections that draining workers had when somebody last looked.
+    counted: Option<Counted>,
     /// Why the last generation failed that did.
     why_failed: Option<String>,
     /// When to look at the starting workers again.

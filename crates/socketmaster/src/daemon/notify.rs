@@ -10,13 +10,39 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::core::WorkerId;
 use crate::sys::user;
 use crate::sys::watched::Watched;
 use crate::wire::notify::Notice;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg, sockopt};
+
+/// What a worker last said of itself (`STATUS=`). Kept aside and not put into the daemon's queue: who says much must wake
+/// nobody, and only one who asks for the status wants to know.
+#[derive(Clone, Debug, Default)]
+pub struct Says(Arc<Mutex<Option<String>>>);
+
+impl Says {
+    /// What was said before an upgrade.
+    #[must_use]
+    pub fn resume(said: Option<String>) -> Self {
+        Self(Arc::new(Mutex::new(said)))
+    }
+
+    /// The last word.
+    #[must_use]
+    pub fn get(&self) -> Option<String> {
+        let said = self.0.lock();
+        said.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Another word; an empty one takes the last back.
+    pub fn set(&self, status: String) {
+        let said = self.0.lock();
+        *said.unwrap_or_else(PoisonError::into_inner) = Some(status).filter(|s| !s.is_empty());
+    }
+}
 
 /// The socket of one worker; its path goes with it, when the worker is gone.
 #[derive(Debug)]

@@ -163,6 +163,7 @@ impl Prepared {
             watchers: Watchers::default(),
             last_reload: None,
             bound_nothing: false,
+            counted: None,
             why_failed: None,
             next_look: now(),
             blind_said: false,

@@ -13,7 +13,7 @@ use super::command::{self, LookupError};
 use super::inputs::{Input, Inputs, Task};
 use super::listeners::Listener;
 use super::log::Log;
-use super::notify::NotifySocket;
+use super::notify::{NotifySocket, Says};
 use super::rundir::RunDir;
 use crate::config::{Adopt, Config, Orphans};
 use crate::core::{Generation, Time, WorkerId};
@@ -52,6 +52,8 @@ pub struct Worker {
     pub since: Time,
     /// Where it may say `READY=1`.
     pub notify: Option<NotifySocket>,
+    /// What it last said there of itself.
+    pub says: Says,
     /// The launcher's socket, until the program runs.
     pub launch: Option<Arc<OwnedFd>>,
     /// Why the program could not be executed.
@@ -167,6 +169,7 @@ impl Recipe {
             child,
             since,
             notify,
+            says: Says::default(),
             launch: Some(Arc::clone(&ours)),
             error: None,
             calls: None,
@@ -291,7 +294,11 @@ impl Worker {
             // Once is enough: a program that repeats it without end must not fill the queue. It is read on, because
             // others that find the socket full would wait.
             let mut said = false;
+            let says = self.says.clone();
             let pass_on = move |notice: Notice| {
+                if let Some(status) = notice.status {
+                    says.set(status);
+                }
                 !notice.ready
                     || std::mem::replace(&mut said, true)
                     || inputs.send(Input::Ready(id)).is_ok()

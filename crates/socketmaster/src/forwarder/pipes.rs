@@ -124,9 +124,11 @@ impl Pipes {
     /// The last lines that this worker printed.
     #[must_use]
     pub fn last_lines(&self, pid: i32) -> Vec<String> {
-        let is_its = |pipe: &&Pipe| pipe.source.pid == pid;
-        let open = self.open.values().filter(is_its).map(|pipe| &pipe.tail);
-        tail::lines(self.ended.of(pid).chain(open))
+        let open = self.open.iter().filter(|(_, pipe)| pipe.source.pid == pid);
+        let open = open.map(|(id, pipe)| (*id, &pipe.tail));
+        // In the order of the pipes, not of their ends.
+        let tails: BTreeMap<_, _> = self.ended.of(pid).chain(open).collect();
+        tail::lines(tails.into_values())
     }
 
     /// Much was read since the last [`Pipes::rest`].
@@ -154,7 +156,7 @@ impl Pipes {
         let _ = epoll::delete(epoll, &pipe.fd);
         let stamp = log.stamp(pipe.source);
         pipe.splitter.finish(|piece| log.line(&stamp, piece));
-        self.ended.keep(pipe.source.pid, pipe.tail);
+        self.ended.keep(id, pipe.source.pid, pipe.tail);
         self.closed.push(id);
     }
 }

@@ -35,23 +35,26 @@ fn last(bytes: &[u8]) -> &[u8] {
 
 /// The last of pipes that have ended.
 #[derive(Debug, Default)]
-pub struct Ended(VecDeque<(i32, Tail)>);
+pub struct Ended(VecDeque<(u64, i32, Tail)>);
 
 impl Ended {
-    /// Keeps this one, of the worker `pid`, in place of the oldest.
-    pub fn keep(&mut self, pid: i32, Tail(mut bytes): Tail) {
+    /// Keeps that of pipe `id` of the worker `pid`, in place of the oldest.
+    pub fn keep(&mut self, id: u64, pid: i32, Tail(mut bytes): Tail) {
         if self.0.len() >= ENDED {
             self.0.pop_front();
         }
         bytes.drain(..bytes.len().saturating_sub(KEPT));
         bytes.shrink_to_fit();
-        self.0.push_back((pid, Tail(bytes)));
+        self.0.push_back((id, pid, Tail(bytes)));
     }
 
-    /// Those of this worker.
-    pub fn of(&self, pid: i32) -> impl Iterator<Item = &Tail> {
-        let is_its = move |(of, _): &&(i32, Tail)| *of == pid;
-        self.0.iter().filter(is_its).map(|(_, tail)| tail)
+    /// Those of this worker, with their pipes.
+    pub fn of(&self, pid: i32) -> impl Iterator<Item = (u64, &Tail)> {
+        let is_its = move |(_, of, _): &&(u64, i32, Tail)| *of == pid;
+        self.0
+            .iter()
+            .filter(is_its)
+            .map(|(id, _, tail)| (*id, tail))
     }
 }
 
@@ -127,10 +130,10 @@ mod tests {
     fn sixteen_that_ended_are_known() {
         let mut ended = Ended::default();
         for pid in 1..=17 {
-            ended.keep(pid, tail(&[&[b'x'; 20_000]]));
+            ended.keep(1, pid, tail(&[&[b'x'; 20_000]]));
         }
         assert_eq!(ended.of(1).count(), 0);
         assert_eq!(ended.of(2).count(), 1);
-        assert!(ended.0.iter().all(|(_, tail)| tail.0.len() == KEPT));
+        assert!(ended.0.iter().all(|(.., tail)| tail.0.len() == KEPT));
     }
 }

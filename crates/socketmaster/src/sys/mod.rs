@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods)]
 
 pub mod clock;
+pub mod diag;
 pub mod fds;
 pub mod handover;
 pub mod hangup;

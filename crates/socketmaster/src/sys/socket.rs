@@ -284,6 +284,29 @@ pub fn queue(socket: BorrowedFd<'_>) -> Option<(u32, u32)> {
     (result == 0 && is_listening(socket).unwrap_or(false)).then_some((info[6], info[7]))
 }
 
+/// How often the kernel dropped what came for this socket, for want of room in its queue mostly: connections of a socket
+/// that listens, datagrams of another (`SO_MEMINFO`, Linux 4.12, the last of its numbers; `tcp_listendrop` counts it
+/// up). A client that tries again counts again. `None` where the kernel does not say; a unix socket drops nothing.
+#[must_use]
+pub fn drops(socket: BorrowedFd<'_>) -> Option<u32> {
+    // SK_MEMINFO_VARS numbers, of linux/sock_diag.h.
+    let mut info = [0u32; 9];
+    let mut length = libc::socklen_t::try_from(size_of_val(&info)).ok()?;
+    // SAFETY: the kernel writes at most `length` bytes, which is the size of the array.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            info.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    let family = family(socket).ok()?;
+    let is_all = usize::try_from(length) == Ok(size_of_val(&info));
+    (result == 0 && is_all && family != Family::Unix).then_some(info[8])
+}
+
 /// Asks where a socket is bound (getsockname(2)).
 ///
 /// # Errors
@@ -416,4 +439,30 @@ pub(super) fn connect_unix(address: &SocketAddrUnix) -> rustix::io::Result<()> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let probe = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     rustix::net::connect(probe.as_fd(), address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_beyond_a_full_queue_are_counted() {
+        let listener = bind_tcp(([127, 0, 0, 1], 0).into(), false).unwrap();
+        listen(listener.as_fd(), 1).unwrap();
+        assert_eq!(drops(listener.as_fd()), Some(0));
+        let Ok(Local::Tcp { address, .. }) = local(listener.as_fd()) else {
+            panic!()
+        };
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let _clients = [(); 8].map(|()| {
+            let client =
+                rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)
+                    .unwrap();
+            // In progress, or at once.
+            let _ = rustix::net::connect(&client, &address);
+            client
+        });
+        assert!(drops(listener.as_fd()) > Some(0));
+        assert_eq!(drops(unix().unwrap().as_fd()), None);
+    }
 }

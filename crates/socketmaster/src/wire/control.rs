@@ -120,6 +120,9 @@ pub struct ListenerStatus {
     pub queue: Option<u32>,
     /// How many may wait.
     pub queue_limit: Option<u32>,
+    /// How often the kernel dropped a connection, or a datagram, for want of room in the queue mostly, since the socket
+    /// was made; a client that tries again counts again. Not known of unix sockets.
+    pub dropped: Option<u32>,
 }
 
 /// One process.
@@ -137,7 +140,7 @@ pub struct WorkerStatus {
     pub ready_after_ms: Option<u64>,
     /// Resident memory in bytes, of this process alone.
     pub rss_bytes: Option<u64>,
-    /// Connections that it has open, with all that came of it; only counted while it drains.
+    /// Connections to our listeners that it has open, with all that came of it; only counted while it drains.
     pub connections: Option<u64>,
     /// What it last said of itself (`STATUS=`, sd_notify(3)).
     pub says: Option<String>,

@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use serde::{Deserialize, Serialize};
 
 use super::{Calls, HeldCalls};
-use crate::core::{Ending, Event, Generation, WorkerId};
+use crate::core::{Ending, Event, Generation, Time, WorkerId};
 use crate::daemon::upgrade::Preflight;
 use crate::daemon::worker::Worker;
 use crate::daemon::{Daemon, words};
@@ -20,6 +20,8 @@ use crate::wire::environment;
 pub struct Remnant {
     generation: Generation,
     ending: Ending,
+    /// When the worker was started, if that is known.
+    since: Option<Time>,
     pub(super) calls: Calls,
 }
 
@@ -29,6 +31,8 @@ pub struct HeldRemnant {
     id: WorkerId,
     generation: Generation,
     ending: Ending,
+    #[serde(default)]
+    since: Option<Time>,
     calls: HeldCalls,
 }
 
@@ -39,6 +43,12 @@ impl Remnant {
         self.generation
     }
 
+    /// When the worker was started.
+    #[must_use]
+    pub fn since(&self) -> Option<Time> {
+        self.since
+    }
+
     /// What the next program needs to go on.
     #[must_use]
     pub fn to_held(&self, id: WorkerId) -> HeldRemnant {
@@ -46,6 +56,7 @@ impl Remnant {
             id,
             generation: self.generation,
             ending: self.ending,
+            since: self.since,
             calls: self.calls.to_held(),
         }
     }
@@ -83,6 +94,7 @@ impl Daemon {
         let remnant = Remnant {
             generation,
             ending,
+            since: Some(worker.since),
             calls,
         };
         self.remnants.insert(id, remnant);
@@ -101,12 +113,14 @@ impl Daemon {
             id,
             generation,
             ending,
+            since,
             calls,
         } = held;
         let calls = Calls::from_held(calls, id, &self.inputs)?;
         let remnant = Remnant {
             generation,
             ending,
+            since,
             calls,
         };
         self.remnants.insert(id, remnant);
@@ -178,7 +192,7 @@ impl Daemon {
     }
 
     /// Those of our children that bear the mark of a generation and are nothing that we know.
-    fn left_of(&self, generation: Generation) -> Vec<i32> {
+    pub(in crate::daemon) fn left_of(&self, generation: Generation) -> Vec<i32> {
         let mark = environment::generation_mark(generation.0);
         let known: BTreeSet<i32> = self
             .workers

@@ -35,8 +35,8 @@ pub(super) async fn answer(
             None => ending(),
         },
         (&Method::GET, "/healthz") => text(StatusCode::OK, "ok\n"),
-        (&Method::GET, "/readyz") => match ask(&inputs, Ask::Status).await {
-            Some(status) if status.ready => text(StatusCode::OK, "ready\n"),
+        (&Method::GET, "/readyz") => match ask(&inputs, Ask::Ready).await {
+            Some(true) => text(StatusCode::OK, "ready\n"),
             _ => text(StatusCode::SERVICE_UNAVAILABLE, "no generation is ready\n"),
         },
         (&Method::POST, "/v1/reload") => match read(request).await {

@@ -76,6 +76,7 @@ impl Daemon {
     pub(in crate::daemon) fn ask(&mut self, ask: Ask) {
         match ask {
             Ask::Status(answer) => drop(answer.send(self.status())),
+            Ask::Ready(answer) => drop(answer.send(self.is_serving())),
             Ask::Reload(wanted, tell) => self.reload_for(wanted, tell),
             Ask::Stop(answer) => {
                 let _ = answer.send(());

@@ -12,6 +12,7 @@
 
 mod answer;
 mod asks;
+mod connections;
 mod http;
 mod status;
 
@@ -27,12 +28,15 @@ use crate::sys::socket_path::{self, Permissions};
 use crate::wire::control::{Progress, ReloadRequest, SOCKET, Status};
 
 pub use asks::{Last, Watchers};
+pub use connections::Counted;
 
 /// What a client wants to know or have done.
 #[derive(Debug)]
 pub enum Ask {
     /// How things are.
     Status(oneshot::Sender<Status>),
+    /// Whether a generation is ready.
+    Ready(oneshot::Sender<bool>),
     /// A new generation.
     Reload(ReloadRequest, mpsc::UnboundedSender<Progress>),
     /// The end.

@@ -105,6 +105,9 @@ pub struct HeldWorker {
     /// Its calls, if they are ours to answer.
     #[serde(default)]
     pub calls: Option<HeldCalls>,
+    /// What it last said of itself.
+    #[serde(default)]
+    pub says: Option<String>,
     /// When it became ready.
     #[serde(default)]
     pub ready_at: Option<Time>,

@@ -121,6 +121,7 @@ impl Daemon {
             waiting: worker.sight.waiting,
             blind: worker.sight.blind,
             calls: worker.calls.as_ref().map(Calls::to_held),
+            says: worker.says.get(),
             ready_at: worker.ready_at,
         });
         let workers: Vec<_> = workers.collect();

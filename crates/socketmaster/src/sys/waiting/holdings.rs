@@ -47,6 +47,19 @@ impl Holdings {
     }
 }
 
+/// Hands out the inode of each socket that a process holds.
+pub(super) fn sockets(process: &Process, mut each: impl FnMut(u64)) -> Result<(), Errno> {
+    procfs::numbers(&process.directory, c"fd", |fds, fd| {
+        let mut space = [MaybeUninit::uninit(); 64];
+        match readlinkat_raw(fds, DecInt::new(fd), &mut space) {
+            Ok((link, _)) => socket(link).into_iter().for_each(&mut each),
+            Err(Errno::NOENT) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    })
+}
+
 /// The inode in `socket:[INODE]` (proc(5), `/proc/PID/fd`).
 fn socket(link: &[u8]) -> Option<u64> {
     let inode = link.strip_prefix(b"socket:[")?.strip_suffix(b"]")?;

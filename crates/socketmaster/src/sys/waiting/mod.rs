@@ -9,6 +9,7 @@
 //! are not seen, nor is a process whose first thread has ended while others go on.
 
 mod epoll;
+mod held;
 mod holdings;
 mod memory;
 mod process;
@@ -20,6 +21,7 @@ use std::path::Path;
 
 use rustix::io::Errno;
 
+pub use held::held_by;
 pub use reason::BlindReason;
 
 use holdings::Holdings;
