@@ -72,6 +72,11 @@ const NEEDS: &[Need] = &[
         suite: "systemd units",
     },
     Need {
+        program: "promtool",
+        package: "prometheus",
+        suite: "the metrics, as Prometheus reads them",
+    },
+    Need {
         program: "groff",
         package: "groff-base",
         suite: "the look of the man page",

@@ -37,6 +37,7 @@ pub struct Draft {
     pub orphans: Orphans,
     pub syslog: bool,
     pub log_format: LogFormat,
+    pub metrics: Option<ListenUri>,
     pub version: bool,
 }
 
@@ -100,6 +101,7 @@ impl Draft {
             },
             log_format: self.log_format,
             orphans: self.orphans,
+            metrics: self.metrics,
             command,
         })
     }

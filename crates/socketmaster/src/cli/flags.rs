@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use super::draft::Draft;
 use super::values::{self, ValueError};
 use crate::config::{Adopt, LogFormat, Orphans, Restart};
-use crate::wire::uri::ListenUri;
+use crate::wire::uri::{Address, ListenUri};
 
 /// One flag, whose value has its place in a `T`.
 pub struct Flag<T = Draft> {
@@ -280,6 +280,22 @@ pub const FLAGS: &[Flag] = &[
                 Some("json") => LogFormat::Json,
                 _ => return Err(ValueError::Choice("text or json")),
             };
+            Ok(())
+        },
+    },
+    Flag {
+        name: "metrics",
+        value: Some("URI"),
+        default: None,
+        group: Group::Log,
+        help: "Answer GET /metrics, /healthz, /readyz and /v1/status there, to whoever can connect: \
+               tcp://127.0.0.1:9100.",
+        set: |draft, value| {
+            let uri: ListenUri = values::text(value)?.parse()?;
+            if !matches!(uri.address, Address::Tcp { .. }) {
+                return Err(ValueError::Choice("tcp://HOST:PORT"));
+            }
+            draft.metrics = Some(uri);
             Ok(())
         },
     },

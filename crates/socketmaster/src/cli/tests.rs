@@ -46,6 +46,7 @@ fn defaults() {
         log_target: LogTarget::Stderr,
         log_format: LogFormat::Text,
         orphans: Orphans::Keep,
+        metrics: None,
     };
     assert_eq!(config, expected);
 }
@@ -72,6 +73,7 @@ fn everything_given() {
         "-syslog",
         "-log-format=json",
         "-orphans=kill",
+        "-metrics=tcp://127.0.0.1:9100",
         "-directory=/srv/current",
     ]);
     let expected = Config {
@@ -95,6 +97,7 @@ fn everything_given() {
         log_target: LogTarget::Syslog,
         log_format: LogFormat::Json,
         orphans: Orphans::Kill,
+        metrics: Some("tcp://127.0.0.1:9100".parse().unwrap()),
     };
     assert_eq!(config, expected);
 }

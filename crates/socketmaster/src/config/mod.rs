@@ -50,6 +50,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// What becomes of the workers if the supervisor is killed.
     pub orphans: Orphans,
+    /// Where metrics, health and status can be read over TCP.
+    pub metrics: Option<ListenUri>,
 }
 
 impl Config {

@@ -106,6 +106,7 @@ impl Daemon {
 
     /// Sends a signal, and SIGCONT, because a stopped process would never get it.
     fn tell(&mut self, id: WorkerId, signal: i32) {
+        self.counters.told(id);
         if self.signal_remnant(id, signal) {
             return;
         }
@@ -126,6 +127,7 @@ impl Daemon {
     }
 
     fn kill(&mut self, id: WorkerId, why: &str) {
+        self.counters.killed(id);
         if self.signal_remnant(id, libc::SIGKILL) {
             return;
         }

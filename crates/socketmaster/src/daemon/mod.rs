@@ -35,7 +35,7 @@ use crate::core::{Ending, Event, Request, Supervisor, Time, WorkerId};
 use crate::sys::clock;
 use crate::sys::process::{self, End};
 use adopt::{Calls, Remnant, Taken};
-use control::{Control, Counted, Last, Watchers};
+use control::{Control, Counted, Counters, Last, Public, Watchers};
 use inputs::{Input, Inputs, Task};
 use log::Log;
 use rundir::RunDir;
@@ -73,7 +73,9 @@ struct Daemon {
     /// When the supervisor started, before all upgrades.
     since: Time,
     control: Option<Control>,
+    public: Option<Public>,
     watchers: Watchers,
+    counters: Counters,
     last_reload: Option<Last>,
     /// Whether the worker that has just ended had come to none of the listeners.
     bound_nothing: bool,
@@ -206,6 +208,7 @@ impl Daemon {
         if self.core.is_reloading() {
             self.report_queued();
         }
+        self.counters.asked(Request(self.requests));
         self.handle(Event::Reload(Request(self.requests)));
     }
 
@@ -287,7 +290,7 @@ impl Daemon {
         // A process that it has left behind is nobody's business any more.
         self.log.leave(id);
         self.tell_gone(generation, words::ending(ending));
-        self.note_gone(id, pid);
+        self.note_gone(id, Some(pid));
         self.handle(Event::Exited(id, ending));
         self.errors.remove(&id);
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Daemon;
 use super::adopt::{Calls, Taken};
-use super::control::Control;
+use super::control::{Control, Public};
 use super::guard::Sockets;
 use super::inputs::Inputs;
 use super::listeners::Listener;
@@ -62,6 +62,10 @@ pub(super) fn resume(
             Some(fd) => Some(Control::resume(fds::take_over(fd)?, &inputs)?),
             None => None,
         },
+        public: match state.public {
+            Some(fd) => Some(Public::resume(fds::take_over(fd)?, &inputs)?),
+            None => None,
+        },
         program: state.program,
         signals: read_signals(&inputs)?,
     };
@@ -69,6 +73,7 @@ pub(super) fn resume(
     daemon.requests = state.requests;
     daemon.since = state.since.unwrap_or(daemon.since);
     daemon.last_reload = state.last_reload;
+    daemon.counters = state.counters;
     daemon.inherited = state.inherited;
     daemon.blind_said = state.blind_said;
     daemon.privileges_said = true;

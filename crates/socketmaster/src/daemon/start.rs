@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use tokio::sync::mpsc;
 
 use super::adopt::{self, TakeOverError, Taken};
-use super::control::{Control, Watchers};
+use super::control::{Control, Counters, Public, Watchers};
 use super::guard::Sockets;
 use super::inputs::{Input, Inputs, Task};
 use super::listeners::{self, Listener};
@@ -136,6 +136,7 @@ pub(super) struct Prepared {
     pub(super) taken: Option<Taken>,
     pub(super) rundir: Option<RunDir>,
     pub(super) control: Option<Control>,
+    pub(super) public: Option<Public>,
     pub(super) program: PathBuf,
     pub(super) signals: Task,
 }
@@ -160,6 +161,8 @@ impl Prepared {
             requests: 0,
             since: now(),
             control: self.control,
+            public: self.public,
+            counters: Counters::default(),
             watchers: Watchers::default(),
             last_reload: None,
             bound_nothing: false,
@@ -216,6 +219,14 @@ fn prepare(config: Config, inputs: &Inputs, log: &mut Log) -> Result<Prepared, S
     for uri in &recipe.config.listeners {
         log.say(format!("Listening on {}", uri.text));
     }
+    let public = match &recipe.config.metrics {
+        Some(uri) => {
+            let (public, text) = Public::open(uri, inputs)?;
+            log.say(format!("Metrics on {text}"));
+            Some(public)
+        }
+        None => None,
+    };
     let mut listeners = listeners::open_all(&uris)?;
     let given = |l: &&Listener| matches!(l.uri().address, Address::Tcp { port: 0, .. });
     for listener in listeners.iter().filter(given) {
@@ -234,6 +245,7 @@ fn prepare(config: Config, inputs: &Inputs, log: &mut Log) -> Result<Prepared, S
         control: rundir
             .as_ref()
             .and_then(|rundir| control(rundir, inputs, log)),
+        public,
         rundir,
         program,
         signals,

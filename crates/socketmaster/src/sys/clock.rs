@@ -2,6 +2,14 @@
 
 use rustix::time::{ClockId, clock_gettime};
 
+/// Seconds since 1970 by the wall clock, which may be set.
+#[must_use]
+pub fn unix_seconds() -> f64 {
+    let now = clock_gettime(ClockId::Realtime);
+    // Exact to a microsecond until the year 2242.
+    now.tv_sec as f64 + now.tv_nsec as f64 / 1e9
+}
+
 /// Nanoseconds of `CLOCK_MONOTONIC`: not set back by anybody, the same for every process, kept across exec.
 #[must_use]
 pub fn monotonic_nanos() -> u64 {

@@ -2,6 +2,7 @@
 
 pub mod control;
 pub mod environment;
+pub mod exposition;
 pub mod forward;
 pub mod held;
 pub mod launch;

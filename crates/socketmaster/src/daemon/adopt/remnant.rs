@@ -135,6 +135,7 @@ impl Daemon {
                 remnant.generation.0
             ));
             self.tell_gone(remnant.generation, words::ending(remnant.ending));
+            self.note_gone(id, None);
             self.handle(Event::Exited(id, remnant.ending));
         }
     }
@@ -179,6 +180,7 @@ impl Daemon {
         if let Some(remnant) = self.remnants.remove(&id) {
             self.log.leave(id);
             self.tell_gone(remnant.generation, words::ending(remnant.ending));
+            self.note_gone(id, None);
             self.events.push_back(Event::Exited(id, remnant.ending));
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Either, Full, Limited};
 use hyper::body::{Body, Frame, Incoming};
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::Ask;
 use crate::daemon::inputs::{Input, Inputs};
 use crate::wire::control::{ControlError, Progress, ReloadRequest};
+use crate::wire::exposition::Format;
 
 /// The longest body of a request, and how long it may take to come.
 const BODY_MAX: usize = 64 * 1024;
@@ -23,17 +24,31 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 type Answer = Response<Either<Full<Bytes>, Lines>>;
 
+/// What a client may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Whatever there is.
+    All,
+    /// Ask how things are.
+    Read,
+}
+
 /// Answers one request.
 pub(super) async fn answer(
     request: Request<Incoming>,
+    access: Access,
     inputs: Inputs,
 ) -> Result<Answer, Infallible> {
     let path = request.uri().path().to_owned();
+    if access == Access::Read && request.method() != Method::GET {
+        return Ok(not_allowed("GET"));
+    }
     Ok(match (request.method(), path.as_str()) {
         (&Method::GET, "/v1/status") => match ask(&inputs, Ask::Status).await {
             Some(status) => json(StatusCode::OK, &status),
             None => ending(),
         },
+        (&Method::GET, "/metrics") => metrics(&request, &inputs).await,
         (&Method::GET, "/healthz") => text(StatusCode::OK, "ok\n"),
         (&Method::GET, "/readyz") => match ask(&inputs, Ask::Ready).await {
             Some(true) => text(StatusCode::OK, "ready\n"),
@@ -49,12 +64,12 @@ pub(super) async fn answer(
             Some(Ok(())) => begun(Some(())),
             None => ending(),
         },
-        (_, "/v1/status" | "/healthz" | "/readyz") => not_allowed("GET"),
+        (_, "/v1/status" | "/metrics" | "/healthz" | "/readyz") => not_allowed("GET"),
         (_, "/v1/reload" | "/v1/stop" | "/v1/upgrade") => not_allowed("POST"),
         _ => error(
             StatusCode::NOT_FOUND,
             format!(
-                "there is no {path}: try /v1/status, /v1/reload, /v1/stop, /v1/upgrade, /healthz or /readyz"
+                "there is no {path}: try /v1/status, /v1/reload, /v1/stop, /v1/upgrade, /metrics, /healthz or /readyz"
             ),
         ),
     })
@@ -64,6 +79,16 @@ async fn ask<T>(inputs: &Inputs, ask: impl FnOnce(oneshot::Sender<T>) -> Ask) ->
     let (sender, answer) = oneshot::channel();
     inputs.send(Input::Ask(ask(sender))).ok()?;
     answer.await.ok()
+}
+
+async fn metrics(request: &Request<Incoming>, inputs: &Inputs) -> Answer {
+    let accept = request.headers().get(ACCEPT);
+    let accept = accept.and_then(|accept| accept.to_str().ok());
+    let format = Format::accepted(accept.unwrap_or_default());
+    match ask(inputs, |answer| Ask::Metrics(format, answer)).await {
+        Some(page) => with_type(StatusCode::OK, page.into(), format.content_type()),
+        None => ending(),
+    }
 }
 
 fn reload(wanted: ReloadRequest, inputs: &Inputs) -> Answer {

@@ -77,6 +77,7 @@ impl Daemon {
         match ask {
             Ask::Status(answer) => drop(answer.send(self.status())),
             Ask::Ready(answer) => drop(answer.send(self.is_serving())),
+            Ask::Metrics(format, answer) => drop(answer.send(self.metrics(format))),
             Ask::Reload(wanted, tell) => self.reload_for(wanted, tell),
             Ask::Stop(answer) => {
                 let _ = answer.send(());
@@ -146,6 +147,7 @@ impl Daemon {
 
     /// Tells the one who asked how it ended.
     pub(in crate::daemon) fn tell_verdict(&mut self, request: Request, verdict: Verdict) {
+        self.counters.verdict(request, verdict);
         if let Verdict::Done(generation) | Verdict::Failed(generation, _) = verdict {
             let done = matches!(verdict, Verdict::Done(_));
             self.last_reload = Some(Last {
@@ -206,14 +208,19 @@ impl Daemon {
         }
     }
 
-    /// Takes note of a worker that has been reaped.
-    pub(in crate::daemon) fn note_gone(&mut self, id: WorkerId, pid: i32) {
-        self.watchers.gone = Some((id, pid));
+    /// Takes note of a worker that has been reaped, and of which nothing is left.
+    pub(in crate::daemon) fn note_gone(&mut self, id: WorkerId, pid: Option<i32>) {
+        self.watchers.gone = pid.map(|pid| (id, pid));
+        let phase = self.phase(id);
+        self.counters.gone(id, phase);
     }
 
     /// Takes note of a worker that has failed, reaped or not.
     pub(in crate::daemon) fn note_failed(&mut self, id: WorkerId) {
         let there = self.workers.get(&id).map(|worker| worker.child.pid());
+        if there.is_some() {
+            self.counters.failed(id);
+        }
         let gone = self.watchers.gone.filter(|(gone, _)| *gone == id);
         self.watchers.failed = there.or(gone.map(|(_, pid)| pid));
     }

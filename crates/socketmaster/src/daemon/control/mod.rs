@@ -8,27 +8,37 @@
 //! | `GET /v1/status` | [`Status`](crate::wire::control::Status) |
 //! | `POST /v1/reload` | [`Progress`](crate::wire::control::Progress), one JSON value a line, to the verdict |
 //! | `POST /v1/stop`, `POST /v1/upgrade` | `{}` when it has begun; 409 and why if the new program does not work |
+//! | `GET /metrics` | what Prometheus reads, as OpenMetrics to who asks for that |
 //! | `GET /healthz`, `GET /readyz` | 200 while the supervisor lives; 200 or 503 as a generation is ready |
+//!
+//! The `GET` ones are answered over TCP too, where `-metrics` says so ([`Public`]).
 
 mod answer;
 mod asks;
 mod connections;
 mod http;
+mod metrics;
+mod public;
 mod status;
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixListener as StdListener;
 use std::path::{Path, PathBuf};
 
+use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot};
 
 use super::inputs::{Inputs, Task};
 use crate::sys::socket;
 use crate::sys::socket_path::{self, Permissions};
 use crate::wire::control::{Progress, ReloadRequest, SOCKET, Status};
+use crate::wire::exposition::Format;
 
 pub use asks::{Last, Watchers};
 pub use connections::Counted;
+pub use metrics::Counters;
+pub use public::Public;
 
 /// What a client wants to know or have done.
 #[derive(Debug)]
@@ -37,6 +47,8 @@ pub enum Ask {
     Status(oneshot::Sender<Status>),
     /// Whether a generation is ready.
     Ready(oneshot::Sender<bool>),
+    /// The metrics as text.
+    Metrics(Format, oneshot::Sender<String>),
     /// A new generation.
     Reload(ReloadRequest, mpsc::UnboundedSender<Progress>),
     /// The end.
@@ -76,10 +88,12 @@ impl Control {
     /// # Errors
     /// Out of descriptors.
     pub fn resume(socket: OwnedFd, inputs: &Inputs) -> io::Result<Self> {
-        let serving = http::serve(socket.try_clone()?, inputs.clone())?;
+        let listener = StdListener::from(socket.try_clone()?);
+        listener.set_nonblocking(true)?;
+        let listener = UnixListener::from_std(listener)?;
         Ok(Self {
             socket,
-            _serving: Task::spawn(serving),
+            _serving: Task::spawn(http::serve(listener, inputs.clone())),
         })
     }
 

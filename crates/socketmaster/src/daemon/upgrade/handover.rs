@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::UpgradeError;
 use crate::core::{Generation, State, Time, WorkerId};
 use crate::daemon::adopt::{HeldCalls, HeldRemnant};
-use crate::daemon::control::Last;
+use crate::daemon::control::{Counters, Last};
 use crate::daemon::listeners::Place;
 use crate::daemon::log::HeldLog;
 use crate::sys::user::Account;
@@ -75,9 +75,15 @@ pub struct Handover {
     /// When the first of us started.
     #[serde(default)]
     pub since: Option<Time>,
+    /// The socket of `-metrics`.
+    #[serde(default)]
+    pub public: Option<i32>,
     /// How the last reload ended.
     #[serde(default)]
     pub last_reload: Option<Last>,
+    /// What is counted.
+    #[serde(default)]
+    pub counters: Counters,
 }
 
 /// One worker on its way through an upgrade.

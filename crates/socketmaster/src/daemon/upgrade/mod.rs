@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use super::Daemon;
 use super::adopt::{Calls, HeldCalls, HeldRemnant, Taken};
-use super::control::Control;
+use super::control::{Control, Public};
 use super::inputs::Input;
 use super::listeners::Listener;
 use crate::sys::fds;
@@ -141,6 +141,8 @@ impl Daemon {
         open.extend(remnants.iter().map(HeldRemnant::fd));
         let control = self.control.as_ref().map(Control::number);
         open.extend(control);
+        let public = self.public.as_ref().map(Public::number);
+        open.extend(public);
         let taken = self.taken.as_ref().map(Taken::to_held);
         open.extend(taken.map(|(_, fd, _)| fd));
         let state = Handover {
@@ -163,7 +165,9 @@ impl Daemon {
             taken,
             control,
             since: Some(self.since),
+            public,
             last_reload: self.last_reload.clone(),
+            counters: self.counters.clone(),
         };
         (state, open)
     }
