@@ -2,6 +2,7 @@
 //! to read `/proc/net/tcp`.
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
 use rustix::net::{
@@ -23,19 +24,26 @@ const BUFFER: usize = 32 * 1024;
 /// (net/tcp_states.h).
 const OPEN: u32 = 1 << 1 | 1 << 4 | 1 << 5 | 1 << 8 | 1 << 9 | 1 << 11;
 
-/// The inodes, in rising order, of the TCP sockets that are connected and have one of these local ports.
+/// The inodes, in rising order, of the TCP sockets that are connected, are of the family of one of these listening
+/// sockets' addresses and have its port. An accepted socket is of its listener's family, also where an IPv6 one takes
+/// IPv4.
 ///
 /// # Errors
 /// The kernel has no sock_diag for TCP, or may not load it (`ENOENT`).
-pub fn tcp(ports: &[u16]) -> io::Result<Vec<u64>> {
+pub fn tcp(listeners: &[SocketAddr]) -> io::Result<Vec<u64>> {
     let mut inodes = Vec::new();
-    let asked = match ports {
-        [] => return Ok(inodes),
-        // The kernel leaves out the others by itself.
-        [port] => *port,
-        _ => 0,
-    };
-    for family in [libc::AF_INET, libc::AF_INET6] {
+    for (family, v6) in [(libc::AF_INET, false), (libc::AF_INET6, true)] {
+        let of_family = listeners.iter().filter(|address| address.is_ipv6() == v6);
+        let mut ports: Vec<_> = of_family.map(SocketAddr::port).collect();
+        ports.sort_unstable();
+        ports.dedup();
+        let asked = match ports[..] {
+            // Half the cost is the walk over all connections of the host.
+            [] => continue,
+            // The kernel leaves out the others by itself.
+            [port] => port,
+            _ => 0,
+        };
         // struct inet_diag_req_v2 of linux/inet_diag.h.
         let mut request = [0; 56];
         request[0] = u8::try_from(family).unwrap_or_default();
@@ -45,7 +53,7 @@ pub fn tcp(ports: &[u16]) -> io::Result<Vec<u64>> {
         dump(&request, |answer| {
             // struct inet_diag_msg.
             let port = answer.get(4..6).map(|port| [port[0], port[1]]);
-            if port.is_some_and(|port| ports.contains(&u16::from_be_bytes(port))) {
+            if port.is_some_and(|port| ports.binary_search(&u16::from_be_bytes(port)).is_ok()) {
                 inodes.extend(number(answer, 68).map(u64::from));
             }
         })?;
@@ -148,17 +156,17 @@ mod tests {
                 continue;
             };
             let other = TcpListener::bind("127.0.0.1:0").unwrap();
-            let port = listener.local_addr().unwrap().port();
-            assert_eq!(tcp(&[port]).unwrap(), [0; 0]);
+            let address = listener.local_addr().unwrap();
+            assert_eq!(tcp(&[address]).unwrap(), [0; 0]);
             let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
             let (served, _) = listener.accept().unwrap();
             let wanted = [inode(served.as_fd()).unwrap()];
-            assert_eq!(tcp(&[port]).unwrap(), wanted);
-            let ports = [other.local_addr().unwrap().port(), port];
-            assert_eq!(tcp(&ports).unwrap(), wanted);
+            assert_eq!(tcp(&[address]).unwrap(), wanted);
+            let both = [other.local_addr().unwrap(), address];
+            assert_eq!(tcp(&both).unwrap(), wanted);
             // Whose client has gone is still open.
             drop(client);
-            assert_eq!(tcp(&[port]).unwrap(), wanted);
+            assert_eq!(tcp(&[address]).unwrap(), wanted);
         }
     }
 

@@ -58,18 +58,16 @@ impl Daemon {
 
     /// The inodes of all connections to our listeners, in rising order.
     fn inodes(&self) -> io::Result<Vec<u64>> {
-        let (mut ports, mut names) = (Vec::new(), Vec::new());
+        let (mut addresses, mut names) = (Vec::new(), Vec::new());
         for local in self.sockets.listeners().iter().map(Listener::fd) {
             match socket::local(local) {
-                Ok(Local::Tcp { address, .. }) => ports.push(address.port()),
+                Ok(Local::Tcp { address, .. }) => addresses.push(address),
                 Ok(Local::Path(path)) => names.push(path.into_os_string().into_encoded_bytes()),
                 Ok(Local::Abstract(name)) => names.push([&[0], &name[..]].concat()),
                 Ok(Local::Other) | Err(_) => {}
             }
         }
-        ports.sort_unstable();
-        ports.dedup();
-        let mut inodes = diag::tcp(&ports)?;
+        let mut inodes = diag::tcp(&addresses)?;
         inodes.append(&mut diag::unix(&names)?);
         inodes.sort_unstable();
         Ok(inodes)
