@@ -171,6 +171,17 @@ mod tests {
     }
 
     #[test]
+    fn what_an_ipv6_listener_accepts_by_ipv4_is_found_too() {
+        let Ok(listener) = TcpListener::bind("[::]:0") else {
+            return;
+        };
+        let address = listener.local_addr().unwrap();
+        let _client = TcpStream::connect(("127.0.0.1", address.port())).unwrap();
+        let (served, _) = listener.accept().unwrap();
+        assert_eq!(tcp(&[address]).unwrap(), [inode(served.as_fd()).unwrap()]);
+    }
+
+    #[test]
     fn accepted_unix_sockets_are_found_by_the_name_of_their_listener() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("socket");
