@@ -8,7 +8,8 @@ use super::error::CliError;
 use super::flags::Flag;
 use super::form::Form;
 use crate::config::{
-    Adopt, Config, LogFormat, LogTarget, Orphans, Readiness, Restart, listeners, stop_signals,
+    Adopt, Config, LogFormat, LogTarget, Orphans, Readiness, Restart, Strategy, listeners,
+    stop_signals,
 };
 use crate::wire::uri::ListenUri;
 
@@ -27,6 +28,10 @@ pub struct Draft {
     pub directory: OsString,
     pub user: String,
     pub name: String,
+    pub workers: u32,
+    pub strategy_all: bool,
+    pub surge: u32,
+    pub bake: Duration,
     pub start: Option<Duration>,
     pub settle: Duration,
     pub ready_timeout: Duration,
@@ -81,6 +86,13 @@ impl Draft {
             listeners: self.listen,
             adopt: self.adopt,
             take_over: self.take_over,
+            workers: self.workers,
+            strategy: if self.strategy_all {
+                Strategy::All
+            } else {
+                Strategy::Rolling { surge: self.surge }
+            },
+            bake: self.bake,
             readiness: match self.start {
                 Some(start) => Readiness::Timer(start),
                 None => Readiness::Auto {

@@ -158,6 +158,18 @@ pub const FLAGS: &[Flag] = &[
         },
     },
     Flag {
+        name: "workers",
+        value: Some("N"),
+        default: Some("1"),
+        group: Group::Program,
+        help: "How many processes of the program there are; $SOCKETMASTER_WORKER tells each its number, from 0. TTIN \
+               adds one, TTOU takes one away.",
+        set: |draft, value| {
+            draft.workers = values::workers(value)?;
+            Ok(())
+        },
+    },
+    Flag {
         name: "start",
         value: Some("MILLIS"),
         default: None,
@@ -188,6 +200,45 @@ pub const FLAGS: &[Flag] = &[
         help: "A program not ready after this long is killed, and the reload has failed.",
         set: |draft, value| {
             draft.ready_timeout = values::some_time(value)?;
+            Ok(())
+        },
+    },
+    Flag {
+        name: "strategy",
+        value: Some("rolling|all"),
+        default: Some("rolling"),
+        group: Group::Reload,
+        help: "Replace workers one after the other, and leave the rest alone when a new one fails; or start all new \
+               ones, and stop the old ones only when all of them are ready.",
+        set: |draft, value| {
+            draft.strategy_all = match value.to_str() {
+                Some("rolling") => false,
+                Some("all") => true,
+                _ => return Err(ValueError::Choice("rolling or all")),
+            };
+            Ok(())
+        },
+    },
+    Flag {
+        name: "surge",
+        value: Some("N"),
+        default: Some("1"),
+        group: Group::Reload,
+        help: "How many workers a rolling reload replaces at a time.",
+        set: |draft, value| {
+            draft.surge = values::workers(value)?;
+            Ok(())
+        },
+    },
+    Flag {
+        name: "bake",
+        value: Some("DURATION"),
+        default: Some("0s"),
+        group: Group::Reload,
+        help: "How long new workers must live on, once ready, before the old ones are told to stop. If one ends within \
+               that time, the reload has failed and the old ones serve on. A rolling reload bakes each step.",
+        set: |draft, value| {
+            draft.bake = values::duration(value)?;
             Ok(())
         },
     },

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::*;
-use crate::config::{LogFormat, LogTarget, Orphans, Readiness, Restart};
+use crate::config::{LogFormat, LogTarget, Orphans, Readiness, Restart, Strategy};
 use flags::FLAGS;
 
 mod verbs;
@@ -33,6 +33,9 @@ fn defaults() {
         listeners: vec!["tcp://:8080".parse().unwrap()],
         adopt: None,
         take_over: None,
+        workers: 1,
+        strategy: Strategy::Rolling { surge: 1 },
+        bake: Duration::ZERO,
         readiness: Readiness::Auto {
             settle: Duration::from_millis(250),
         },
@@ -58,6 +61,9 @@ fn everything_given() {
         "--listen",
         "web=tcp://:80",
         "-listen=unix:///run/app.sock?mode=0660",
+        "-workers=4",
+        "-strategy=all",
+        "-bake=30s",
         "-start",
         "0x10",
         "-settle=1s",
@@ -86,6 +92,9 @@ fn everything_given() {
         ],
         adopt: None,
         take_over: None,
+        workers: 4,
+        strategy: Strategy::All,
+        bake: Duration::from_secs(30),
         readiness: Readiness::Timer(Duration::from_millis(16)),
         ready_timeout: Duration::from_secs(2),
         drain_timeout: Some(Duration::from_secs(3)),
@@ -188,6 +197,10 @@ fn errors_say_what_go_says_and_more() {
         (
             &["-stop-signal=KILL"],
             r#"invalid value "KILL" for flag -stop-signal: a program cannot catch SIGKILL, and so not drain on it"#,
+        ),
+        (
+            &["-workers=0"],
+            r#"invalid value "0" for flag -workers: must be a number from 1 to 10000"#,
         ),
         (
             &["-restart=sometimes"],

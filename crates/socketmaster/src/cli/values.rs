@@ -33,6 +33,9 @@ pub enum ValueError {
     /// A signal that a program cannot catch.
     #[error("a program cannot catch {0}, and so not drain on it")]
     Uncatchable(Signal),
+    /// Not a number of workers.
+    #[error("must be a number from 1 to {MOST}")]
+    Workers,
     /// Not a pid.
     #[error("no process has that number (write it like 4242)")]
     Pid,
@@ -132,6 +135,18 @@ pub fn pid(value: &OsStr) -> Result<i32, ValueError> {
         .ok()
         .filter(|pid| *pid > 0)
         .ok_or(ValueError::Pid)
+}
+
+/// The most workers that can be asked for: more than a machine runs, so that a slip of the finger is refused.
+const MOST: u32 = 10_000;
+
+/// A number of workers, at least one.
+pub fn workers(value: &OsStr) -> Result<u32, ValueError> {
+    let number = integer(value)?;
+    u32::try_from(number)
+        .ok()
+        .filter(|count| (1..=MOST).contains(count))
+        .ok_or(ValueError::Workers)
 }
 
 /// Milliseconds; none at or below zero. Capped at Go's longest duration, so that adding it to a time cannot overflow.

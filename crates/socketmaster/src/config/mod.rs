@@ -30,6 +30,12 @@ pub struct Config {
     pub adopt: Option<Adopt>,
     /// The pid of a running process whose listening sockets are taken at the start, and which is then told to stop.
     pub take_over: Option<i32>,
+    /// How many workers there are, at least one.
+    pub workers: u32,
+    /// How a reload replaces them.
+    pub strategy: Strategy,
+    /// How long new workers must live on, once ready, before the old ones are told to stop.
+    pub bake: Duration,
     /// How a worker shows that it is ready.
     pub readiness: Readiness,
     /// How long a worker may be starting before the reload fails.
@@ -74,6 +80,18 @@ pub enum Adopt {
     Anything,
     /// These addresses alone, at least one, as [`ListenUri::to_adopt`] reads them.
     These(Vec<ListenUri>),
+}
+
+/// How a reload replaces the workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strategy {
+    /// Some at a time; the first that fails stops it.
+    Rolling {
+        /// So many, at least one.
+        surge: u32,
+    },
+    /// All at once, or none.
+    All,
 }
 
 /// How a worker shows that it is ready.

@@ -31,10 +31,6 @@ impl Backoff {
         let percent = 75 + mix(seed ^ u64::from(failures)) % 51;
         delay.mul_f64(percent as f64 / 100.0).min(LONGEST)
     }
-
-    pub(super) fn reset(&mut self) {
-        self.failures = 0;
-    }
 }
 
 /// The finalizer of splitmix64: every bit of the input moves every bit of the output.

@@ -15,12 +15,16 @@
 //! ```
 //! From every phase the worker's exit leads out of the table.
 //!
-//! Two things bring up workers, and they do not wait for each other: the *attempt*, which is the reload under way (or
-//! the very first start), and the *vacancy* left by a worker of the serving generation that ended by itself. A reload
-//! that takes a minute must not lengthen the outage of a crash, and a crash must not fail a reload.
+//! A generation has one worker in each slot. Two things bring up workers, and they do not wait for each other: the
+//! *attempt*, which is the reload under way (or the very first start), and the *vacancy* left in a slot by a worker
+//! that ended by itself. A reload that takes a minute must not lengthen the outage of a crash, and a crash must not
+//! fail a reload. What they do stands in `attempt` and `slots`.
 
+mod attempt;
 mod backoff;
 mod policy;
+mod slots;
+mod stop;
 mod types;
 mod worker;
 
@@ -32,10 +36,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::Restart;
-use backoff::Backoff;
+use attempt::Attempt;
 pub use policy::{BLIND_WAIT, Policy};
-pub use types::{Action, Ending, Event, Generation, Reason, Request, Time, Verdict, Why, WorkerId};
+use slots::Slot;
+pub use types::{
+    Action, Ending, Event, Generation, Reason, Request, Share, Time, Verdict, Why, WorkerId,
+};
 use worker::{Phase, Worker};
 
 /// All workers that are not gone, and what is wanted.
@@ -51,31 +57,16 @@ pub struct State {
     workers: BTreeMap<WorkerId, Worker>,
     last_worker: u64,
     last_generation: u64,
-    /// The newest generation that has been ready.
+    /// The newest generation that has taken over from another, wholly or, where its reload failed, in part.
     serving: Option<Generation>,
     attempt: Option<Attempt>,
     /// Asked for while a reload was under way: together they are one more.
     queued: Vec<Request>,
-    vacancy: Vacancy,
-    backoff: Backoff,
+    /// The slots that a generation serves in. After a stop there are none.
+    slots: BTreeMap<u32, Slot>,
+    /// How many slots there are to be, from 0 on.
+    wanted: u32,
     aim: Aim,
-}
-
-/// A generation that is to become the serving one.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Attempt {
-    worker: WorkerId,
-    requests: Vec<Request>,
-}
-
-/// What a worker of the serving generation left behind that ended by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-enum Vacancy {
-    None,
-    /// It is started again then.
-    RestartAt(Time),
-    /// The service ends with this status, unless the reload under way saves it.
-    Final(u8),
 }
 
 /// What is wanted.
@@ -99,8 +90,8 @@ impl Supervisor {
             serving: None,
             attempt: None,
             queued: Vec::new(),
-            vacancy: Vacancy::None,
-            backoff: Backoff::default(),
+            slots: BTreeMap::new(),
+            wanted: policy.workers.max(1),
             aim: Aim::Serve,
         };
         let mut this = Self { policy, state };
@@ -124,16 +115,13 @@ impl Supervisor {
     /// When to call `handle(Timeout)` if nothing else happens first.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
-        let restart = match self.state.vacancy {
-            Vacancy::RestartAt(at) => Some(at),
-            Vacancy::None | Vacancy::Final(_) => None,
-        };
         let phases = self.state.workers.values().flat_map(|w| {
             w.ready_at(&self.policy)
                 .into_iter()
                 .chain(w.killed_at(&self.policy))
         });
-        phases.chain(restart).min()
+        let baked = self.state.attempt.as_ref().and_then(|a| a.bakes_until);
+        phases.chain(self.next_restart()).chain(baked).min()
     }
 
     /// The workers that are starting, whose readiness is to be watched.
@@ -144,7 +132,7 @@ impl Supervisor {
             .map(|(id, _)| *id)
     }
 
-    /// The newest generation that has been ready.
+    /// The newest generation that serves.
     #[must_use]
     pub fn serving(&self) -> Option<Generation> {
         self.state.serving
@@ -156,6 +144,18 @@ impl Supervisor {
         self.state.attempt.is_some()
     }
 
+    /// The generation that is being brought up.
+    #[must_use]
+    pub fn attempted(&self) -> Option<Generation> {
+        self.state.attempt.as_ref().map(|a| a.generation)
+    }
+
+    /// How many workers are wanted.
+    #[must_use]
+    pub fn wanted(&self) -> u32 {
+        self.state.wanted
+    }
+
     /// Whether all is to end.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
@@ -165,10 +165,7 @@ impl Supervisor {
     /// Whether this worker is ready and not told to leave.
     #[must_use]
     pub fn is_ready(&self, worker: WorkerId) -> bool {
-        self.state
-            .workers
-            .get(&worker)
-            .is_some_and(|w| matches!(w.phase, Phase::Ready { .. }))
+        matches!(self.state.workers.get(&worker), Some(w) if w.is_ready())
     }
 
     /// Whether this worker has been killed, and only its end is waited for.
@@ -184,6 +181,7 @@ impl Supervisor {
         let mut out = Vec::new();
         match event {
             Event::Reload(request) => self.reload(now, request, &mut out),
+            Event::Scale(workers) => self.scale(now, workers, &mut out),
             Event::Stop(signal) => self.stop(now, signal, &mut out),
             Event::Launched(id) => self.note(id, |launched, _, _| {
                 launched.get_or_insert(now);
@@ -199,18 +197,18 @@ impl Supervisor {
         out
     }
 
-    /// Brings up a new generation for these requests; none for the very first.
-    fn begin(&mut self, now: Time, requests: Vec<Request>, out: &mut Vec<Action>) {
-        self.state.last_generation += 1;
-        let worker = self.start(now, Generation(self.state.last_generation), out);
-        self.state.attempt = Some(Attempt { worker, requests });
-    }
-
-    fn start(&mut self, now: Time, generation: Generation, out: &mut Vec<Action>) -> WorkerId {
+    fn start(
+        &mut self,
+        now: Time,
+        generation: Generation,
+        slot: u32,
+        out: &mut Vec<Action>,
+    ) -> WorkerId {
         self.state.last_worker += 1;
         let id = WorkerId(self.state.last_worker);
-        self.state.workers.insert(id, Worker::new(generation, now));
-        out.push(Action::Start(id, generation));
+        let worker = Worker::new(generation, slot, now);
+        self.state.workers.insert(id, worker);
+        out.push(Action::Start(id, generation, slot));
         id
     }
 
@@ -221,6 +219,13 @@ impl Supervisor {
             self.state.queued.push(request);
         } else {
             self.begin(now, vec![request], out);
+        }
+    }
+
+    fn scale(&mut self, now: Time, workers: u32, out: &mut Vec<Action>) {
+        if self.state.aim == Aim::Serve {
+            self.state.wanted = workers.max(1);
+            self.resize(now, out);
         }
     }
 
@@ -252,41 +257,10 @@ impl Supervisor {
             return;
         }
         worker.phase = Phase::Ready { since: now };
-        let generation = worker.generation;
         out.push(Action::Welcome(id));
-        let Some(attempt) = self.state.attempt.take_if(|a| a.worker == id) else {
-            return;
-        };
-
-        self.state.serving = Some(generation);
-        self.state.vacancy = Vacancy::None;
-        self.state.backoff.reset();
-        self.drain_older_than(now, generation, out);
-        for request in attempt.requests {
-            out.push(Action::Verdict(request, Verdict::Done(generation)));
+        if self.is_in_step(id) {
+            self.advance(now, out);
         }
-        self.begin_queued(now, out);
-    }
-
-    fn drain_older_than(&mut self, now: Time, generation: Generation, out: &mut Vec<Action>) {
-        let until = self.policy.drain_timeout.map(|span| now + span);
-        for (id, worker) in &mut self.state.workers {
-            let serves = matches!(worker.phase, Phase::Starting { .. } | Phase::Ready { .. });
-            if serves && worker.generation < generation {
-                worker.phase = Phase::Draining { until };
-                worker.tell(self.policy.stop_signal);
-                out.push(Action::Drain(*id));
-            }
-        }
-    }
-
-    fn begin_queued(&mut self, now: Time, out: &mut Vec<Action>) -> bool {
-        let requests = std::mem::take(&mut self.state.queued);
-        let any = !requests.is_empty();
-        if any {
-            self.begin(now, requests, out);
-        }
-        any
     }
 
     fn exited(&mut self, now: Time, id: WorkerId, ending: Ending, out: &mut Vec<Action>) {
@@ -295,9 +269,14 @@ impl Supervisor {
         };
         match worker.phase {
             Phase::Starting { .. } => {
-                self.not_ready(now, id, worker.generation, Reason::Ended(ending), out);
+                self.not_ready(now, id, worker, Reason::Ended(ending), out);
             }
-            Phase::Ready { since } => self.vacated(now, now - since, ending, out),
+            Phase::Ready { .. } if self.is_in_step(id) => {
+                let reason = Reason::DidNotLast(ending);
+                out.push(Action::Failed(id, worker.generation, reason));
+                self.fail(now, reason, ending, out);
+            }
+            Phase::Ready { since } => self.vacated(now, worker.slot, now - since, ending, out),
             Phase::Draining { .. } | Phase::Killed => {
                 if let Aim::Stop(status) = &mut self.state.aim
                     && !worker.ended_clean(ending)
@@ -306,6 +285,7 @@ impl Supervisor {
                 }
             }
         }
+        self.restart(now, out);
         self.leave_if_done(out);
     }
 
@@ -314,104 +294,20 @@ impl Supervisor {
         &mut self,
         now: Time,
         id: WorkerId,
-        generation: Generation,
+        worker: Worker,
         reason: Reason,
         out: &mut Vec<Action>,
     ) {
-        out.push(Action::Failed(id, generation, reason));
+        out.push(Action::Failed(id, worker.generation, reason));
         let ending = match reason {
-            Reason::Ended(ending) => ending,
+            Reason::Ended(ending) | Reason::DidNotLast(ending) => ending,
             Reason::NotReady => Ending::Signal(SIGKILL),
         };
-        let Some(attempt) = self.state.attempt.take_if(|a| a.worker == id) else {
-            return self.vacated(now, Duration::ZERO, ending, out);
-        };
-        for request in attempt.requests {
-            out.push(Action::Verdict(
-                request,
-                Verdict::Failed(generation, reason),
-            ));
-        }
-        if self.begin_queued(now, out) {
-            return;
-        }
-        if self.state.serving.is_none() {
-            self.state.aim = Aim::End(ending.status());
-        } else if let Vacancy::Final(status) = self.state.vacancy {
-            self.state.aim = Aim::End(status);
-        }
-    }
-
-    /// A worker of the serving generation has ended by itself.
-    fn vacated(&mut self, now: Time, ready_for: Duration, ending: Ending, out: &mut Vec<Action>) {
-        let ends = match self.policy.restart {
-            Restart::Never => true,
-            Restart::OnFailure => ending == Ending::Exit(0),
-            Restart::Always => false,
-        };
-        if ends {
-            self.state.vacancy = Vacancy::Final(ending.status());
-            if self.state.attempt.is_none() {
-                self.state.aim = Aim::End(ending.status());
-            }
-            return;
-        }
-        let Some(serving) = self.state.serving else {
-            return;
-        };
-        let delay = self.state.backoff.next(ready_for, self.policy.seed);
-        out.push(Action::Restart(serving, delay));
-        if delay.is_zero() {
-            self.start(now, serving, out);
+        if self.is_in_step(id) {
+            self.fail(now, reason, ending, out);
         } else {
-            self.state.vacancy = Vacancy::RestartAt(now + delay);
+            self.vacated(now, worker.slot, Duration::ZERO, ending, out);
         }
-    }
-
-    fn stop(&mut self, now: Time, signal: i32, out: &mut Vec<Action>) {
-        if self.state.aim != Aim::Serve && self.state.workers.is_empty() {
-            return; // It was told to exit before.
-        }
-        if matches!(self.state.aim, Aim::Stop(_)) {
-            for (id, worker) in &mut self.state.workers {
-                if worker.phase != Phase::Killed {
-                    worker.phase = Phase::Killed;
-                    out.push(Action::Kill(*id, Why::StopAgain));
-                }
-            }
-            return;
-        }
-        let status = if let Aim::End(status) = self.state.aim {
-            status
-        } else {
-            0
-        };
-        self.state.aim = Aim::Stop(status);
-        self.state.vacancy = Vacancy::None;
-        let attempt = self.state.attempt.take();
-        let asked = attempt
-            .into_iter()
-            .flat_map(|a| a.requests)
-            .chain(self.state.queued.drain(..));
-        out.extend(asked.map(|request| Action::Verdict(request, Verdict::Superseded)));
-
-        let patience = self.policy.kill_timeout.map(|span| now + span);
-        for (id, worker) in &mut self.state.workers {
-            let until = match worker.phase {
-                // What came before the stop does not spoil its status.
-                Phase::Killed => {
-                    worker.tell(SIGKILL);
-                    continue;
-                }
-                // It was told to leave before: what it was granted then still ends it.
-                Phase::Draining { until } => until.into_iter().chain(patience).min(),
-                Phase::Starting { .. } | Phase::Ready { .. } => patience,
-            };
-            worker.phase = Phase::Draining { until };
-            worker.tell(signal);
-            out.push(Action::Forward(*id, signal));
-        }
-        self.leave_if_done(out);
     }
 
     fn expire(&mut self, now: Time, out: &mut Vec<Action>) {
@@ -423,24 +319,21 @@ impl Supervisor {
                 self.ready(now, id, out);
             } else if worker.killed_at(&self.policy).is_some_and(|at| at <= now) {
                 let was = std::mem::replace(&mut worker.phase, Phase::Killed);
-                let generation = worker.generation;
+                let worker = *worker;
                 if let Phase::Starting { .. } = was {
                     out.push(Action::Kill(id, Why::NotReady));
-                    self.not_ready(now, id, generation, Reason::NotReady, out);
+                    self.not_ready(now, id, worker, Reason::NotReady, out);
                 } else {
                     out.push(Action::Kill(id, Why::NotGone));
                 }
             }
         }
-        // After the workers: a reload that got ready in this very moment spares the restart.
-        if let Vacancy::RestartAt(at) = self.state.vacancy
-            && at <= now
-        {
-            self.state.vacancy = Vacancy::None;
-            if let Some(serving) = self.state.serving {
-                self.start(now, serving, out);
-            }
+        let attempt = self.state.attempt.as_ref();
+        if attempt.is_some_and(|a| a.bakes_until.is_some_and(|at| at <= now)) {
+            self.advance(now, out);
         }
+        // Last: what takes over or leaves in this very moment spares the restart.
+        self.restart(now, out);
     }
 
     fn leave_if_done(&self, out: &mut Vec<Action>) {

@@ -19,6 +19,14 @@ pub struct Policy {
     pub stop_signal: i32,
     /// What to do when a worker ends by itself.
     pub restart: Restart,
+    /// How many workers a generation has at the start; later it is what was scaled to.
+    pub workers: u32,
+    /// How many slots a reload replaces at a time, at least one.
+    pub step: u32,
+    /// How long new workers must live on, once ready, before they take over.
+    pub bake: Duration,
+    /// Whether the very first worker starts before the others, because what it binds is given to them.
+    pub first_alone: bool,
     /// Makes the jitter of one supervisor differ from that of the next.
     pub seed: u64,
 }

@@ -42,6 +42,8 @@ pub struct Request(pub u64);
 pub enum Event {
     /// Somebody wants a new generation.
     Reload(Request),
+    /// Somebody wants that many workers; at least one, as everywhere.
+    Scale(u32),
     /// Somebody wants everything to end; workers get this very signal.
     Stop(i32),
     /// The worker's program has been executed.
@@ -84,12 +86,14 @@ impl Ending {
 /// What the caller must do now, in this order. What comes of it returns as an [`Event`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Start a process of this generation.
-    Start(WorkerId, Generation),
+    /// Start a process of this generation in this slot.
+    Start(WorkerId, Generation, u32),
     /// The worker is ready: look after the listeners, stop watching it start.
     Welcome(WorkerId),
     /// Send the configured stop signal.
     Drain(WorkerId),
+    /// Send the configured stop signal to a worker that will not take over, because a fellow failed.
+    Withdraw(WorkerId),
     /// Send the signal that asked for the stop.
     Forward(WorkerId, i32),
     /// Send SIGKILL, to the worker's whole process group.
@@ -113,6 +117,8 @@ pub enum Why {
     NotGone,
     /// A second stop request.
     StopAgain,
+    /// A fellow of its generation has failed.
+    Withdrawn,
 }
 
 /// Why a reload failed.
@@ -122,6 +128,17 @@ pub enum Reason {
     Ended(Ending),
     /// The new worker was not ready within the ready timeout.
     NotReady,
+    /// The new worker was ready, but ended before it took over.
+    DidNotLast(Ending),
+}
+
+/// How many slots a reload that failed had taken over before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// These.
+    pub replaced: u32,
+    /// Of so many.
+    pub of: u32,
 }
 
 /// How a reload ended.
@@ -129,8 +146,8 @@ pub enum Reason {
 pub enum Verdict {
     /// This generation serves; the older ones were told to drain.
     Done(Generation),
-    /// This generation failed, nothing else changed.
-    Failed(Generation, Reason),
+    /// This generation failed. What it has taken over before stays, nothing else changed.
+    Failed(Generation, Reason, Share),
     /// A stop came first, or the service was ending.
     Superseded,
 }

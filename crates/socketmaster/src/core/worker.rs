@@ -11,6 +11,7 @@ use crate::config::Readiness;
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Worker {
     pub(super) generation: Generation,
+    pub(super) slot: u32,
     pub(super) phase: Phase,
     /// The signals it was sent, as bits: a death by one of them is no crash.
     told: u64,
@@ -41,7 +42,7 @@ pub(super) enum Phase {
 }
 
 impl Worker {
-    pub(super) fn new(generation: Generation, now: Time) -> Self {
+    pub(super) fn new(generation: Generation, slot: u32, now: Time) -> Self {
         let phase = Phase::Starting {
             since: now,
             launched: None,
@@ -50,9 +51,19 @@ impl Worker {
         };
         Self {
             generation,
+            slot,
             phase,
             told: 0,
         }
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        matches!(self.phase, Phase::Ready { .. })
+    }
+
+    /// Whether its program runs, as far as is known.
+    pub(super) fn is_launched(&self) -> bool {
+        !matches!(self.phase, Phase::Starting { launched: None, .. })
     }
 
     pub(super) fn tell(&mut self, signal: i32) {

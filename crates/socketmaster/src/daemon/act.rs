@@ -1,18 +1,32 @@
 //! What the core decides, done.
 
+use super::worker::Seat;
 use super::{Daemon, now, words};
-use crate::core::{Action, Ending, Event, Generation, Reason, Request, Verdict, WorkerId};
+use crate::core::{Action, Ending, Event, Generation, Reason, Request, Verdict, Why, WorkerId};
 use crate::sys::signals;
 use crate::wire::control::Progress;
 
 impl Daemon {
     pub(super) fn perform(&mut self, action: Action) {
         match action {
-            Action::Start(id, generation) => self.start(id, generation),
+            Action::Start(id, generation, slot) => self.start(Seat {
+                id,
+                generation,
+                slot,
+            }),
             Action::Welcome(id) => self.welcome(id),
             Action::Drain(id) => self.tell(id, self.recipe.config.stop_signal),
+            Action::Withdraw(id) => {
+                self.give_up_adopted(id);
+                self.tell(id, self.recipe.config.stop_signal);
+            }
             Action::Forward(id, signal) => self.tell(id, signal),
-            Action::Kill(id, why) => self.kill(id, words::why(why)),
+            Action::Kill(id, why) => {
+                if why == Why::Withdrawn {
+                    self.give_up_adopted(id);
+                }
+                self.kill(id, words::why(why));
+            }
             Action::Failed(id, generation, reason) => self.failed(id, generation, reason),
             Action::Verdict(request, verdict) => self.verdict(request, verdict),
             Action::Restart(generation, after) => {
@@ -29,8 +43,9 @@ impl Daemon {
         }
     }
 
-    fn start(&mut self, id: WorkerId, generation: Generation) {
-        self.report_start(generation);
+    fn start(&mut self, seat: Seat) {
+        let id = seat.id;
+        self.report_start(seat.generation);
         self.let_go_of_the_abandoned();
         let nobody_lives =
             self.workers.is_empty() && self.remnants.is_empty() && self.taken.is_none();
@@ -41,8 +56,7 @@ impl Daemon {
             Some(_) => &[],
         };
         let started = self.recipe.start(
-            id,
-            generation,
+            seat,
             passed,
             self.rundir.as_ref(),
             &mut self.log,
@@ -85,13 +99,15 @@ impl Daemon {
             return;
         };
         worker.ready_at = Some(now());
-        let (pid, generation) = (worker.child.pid(), worker.generation);
+        let (pid, generation, slot) = (worker.child.pid(), worker.generation, worker.slot);
         let after_ms = u64::try_from((now() - worker.since).as_millis()).unwrap_or(u64::MAX);
         let after = words::since(worker.since, now());
-        self.log.say(format!(
-            "Generation {} is ready: pid {pid}, after {after}",
-            generation.0
-        ));
+        let who = match (self.core.wanted(), slot) {
+            (1, 0) => format!("Generation {}", generation.0),
+            _ => format!("Worker {slot} of generation {}", generation.0),
+        };
+        self.log
+            .say(format!("{who} is ready: pid {pid}, after {after}"));
         for complaint in self.sockets.look_after(pid, self.workers.len() > 1) {
             self.log.say(complaint);
         }
@@ -101,7 +117,9 @@ impl Daemon {
             after_ms,
         });
         self.report_ready(generation);
-        self.dismiss_taken();
+        if self.core.serving().is_some() {
+            self.dismiss_taken();
+        }
     }
 
     /// Sends a signal, and SIGCONT, because a stopped process would never get it.
@@ -164,6 +182,7 @@ impl Daemon {
 
     fn verdict(&mut self, request: Request, verdict: Verdict) {
         self.log.say(words::verdict(verdict, self.core.serving()));
+        self.report_verdict(verdict);
         self.tell_verdict(request, verdict);
     }
 }

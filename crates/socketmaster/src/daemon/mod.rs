@@ -180,6 +180,10 @@ impl Daemon {
             libc::SIGHUP => self.reload(),
             libc::SIGUSR1 | libc::SIGUSR2 => self.begin_upgrade(),
             libc::SIGCHLD => self.reap(),
+            // The terminal sends them to who writes or reads in the background.
+            libc::SIGTTIN | libc::SIGTTOU if pid == 0 => {}
+            libc::SIGTTIN => self.scale(self.core.wanted().saturating_add(1)),
+            libc::SIGTTOU => self.scale(self.core.wanted().saturating_sub(1)),
             stop => {
                 let name = crate::sys::signals::name(stop);
                 // The kernel itself sends what is typed at a terminal.
@@ -201,6 +205,22 @@ impl Daemon {
         } else {
             signal
         }
+    }
+
+    /// Sees to it that there are this many workers, at once or after the reload under way.
+    fn scale(&mut self, workers: u32) {
+        let before = self.core.wanted();
+        self.handle(Event::Scale(workers));
+        let wanted = self.core.wanted();
+        let number = match wanted {
+            1 => "1 worker".to_owned(),
+            more => format!("{more} workers"),
+        };
+        self.log.say(match self.core.attempted() {
+            _ if wanted == before => format!("No fewer than {number}: nobody else serves"),
+            Some(_) => format!("Scaling to {number} when the reload is over"),
+            None => format!("Scaling to {number}"),
+        });
     }
 
     fn reload(&mut self) {

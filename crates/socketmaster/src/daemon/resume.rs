@@ -111,6 +111,7 @@ impl Daemon {
         let launch = held.launch.map(fds::take_over).transpose()?.map(Arc::new);
         let mut worker = Worker {
             generation: held.generation,
+            slot: held.slot,
             child: Child::new(held.pid)?,
             since: held.since,
             notify,

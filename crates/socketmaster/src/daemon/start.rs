@@ -19,7 +19,7 @@ use super::systemd::ServiceManager;
 use super::upgrade::Handover;
 use super::worker::Recipe;
 use super::{Daemon, command, now};
-use crate::config::{Config, LogTarget};
+use crate::config::{Config, LogTarget, Strategy};
 use crate::core::{Policy, Supervisor};
 use crate::forwarder::options::{Options, SYSLOG};
 use crate::sys::fds;
@@ -333,6 +333,13 @@ pub(super) fn policy(config: &Config) -> Policy {
         kill_timeout: config.kill_timeout,
         stop_signal: config.stop_signal,
         restart: config.restart,
+        workers: config.workers,
+        step: match config.strategy {
+            Strategy::All => u32::MAX,
+            Strategy::Rolling { surge } => surge,
+        },
+        bake: config.bake,
+        first_alone: config.adopt.is_some(),
         seed: u64::from(std::process::id()) ^ now().0,
     }
 }

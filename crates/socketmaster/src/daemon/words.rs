@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::config::Readiness;
-use crate::core::{Ending, Generation, Reason, Time, Verdict, Why};
+use crate::core::{Ending, Generation, Reason, Share, Time, Verdict, Why};
 use crate::sys::signals;
 
 /// How a process ended, as Go's `ProcessState` has it: what the original logs.
@@ -42,6 +42,14 @@ pub fn failure(reason: Reason, readiness: Readiness, timeout: Duration) -> Strin
             format!("it was ended by SIG{} before it was ready", signals::name(number))
         }
         Reason::Ended(Ending::NotStarted) => "it could not be started".into(),
+        Reason::DidNotLast(Ending::Signal(number)) => format!(
+            "it was ready, but was ended by SIG{} before it took over",
+            signals::name(number)
+        ),
+        Reason::DidNotLast(ending) => format!(
+            "it was ready, but ended with status {} before it took over",
+            ending.status()
+        ),
         Reason::NotReady => {
             let seen = match readiness {
                 Readiness::Auto { .. } => {
@@ -60,6 +68,7 @@ pub fn why(why: Why) -> &'static str {
     match why {
         Why::NotReady => "it was not ready in time",
         Why::NotGone => "it did not end in time",
+        Why::Withdrawn => "another worker of its generation failed",
         Why::StopAgain => "stop was asked for again",
     }
 }
@@ -71,6 +80,9 @@ pub fn verdict(verdict: Verdict, serving: Option<Generation>) -> String {
         (Verdict::Done(generation), _) => {
             format!("Reload done: generation {} serves", generation.0)
         }
+        (Verdict::Failed(_, _, share), _) if share.replaced > 0 => {
+            format!("Reload failed: {}", partly(share))
+        }
         (Verdict::Failed(..), Some(serving)) => {
             format!(
                 "Reload failed: generation {} serves on, nothing has changed",
@@ -80,6 +92,13 @@ pub fn verdict(verdict: Verdict, serving: Option<Generation>) -> String {
         (Verdict::Failed(..), None) => "Reload failed: no generation has been ready yet".into(),
         (Verdict::Superseded, _) => "Reload dropped: the service is stopping".into(),
     }
+}
+
+/// What a reload that stopped half-way has done.
+#[must_use]
+pub fn partly(share: Share) -> String {
+    let Share { replaced, of } = share;
+    format!("{replaced} of {of} workers were replaced before, the others serve on as they were")
 }
 
 /// A span for people: milliseconds below ten seconds, else seconds.

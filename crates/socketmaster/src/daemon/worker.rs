@@ -46,6 +46,8 @@ pub struct Recipe {
 pub struct Worker {
     /// Its generation.
     pub generation: Generation,
+    /// Its slot in it.
+    pub slot: u32,
     /// Its process.
     pub child: Child,
     /// When it was started.
@@ -93,6 +95,17 @@ impl Watching {
     }
 }
 
+/// Which worker is to be started.
+#[derive(Clone, Copy, Debug)]
+pub struct Seat {
+    /// The core's name for it.
+    pub id: WorkerId,
+    /// Its generation.
+    pub generation: Generation,
+    /// Its slot in it.
+    pub slot: u32,
+}
+
 /// Why a worker could not even be begun.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -119,13 +132,17 @@ impl Recipe {
     /// See [`StartError`]; nothing is left of the try.
     pub fn start(
         &self,
-        id: WorkerId,
-        generation: Generation,
+        seat: Seat,
         listeners: &[Listener],
         rundir: Option<&RunDir>,
         log: &mut Log,
         inputs: &Inputs,
     ) -> Result<Worker, StartError> {
+        let Seat {
+            id,
+            generation,
+            slot,
+        } = seat;
         let program = self.program()?;
         let args = &self.config.args;
         log.say(format!("Starting {}", command::shown(&program, args)));
@@ -155,7 +172,7 @@ impl Recipe {
             ])
             .args(args)
             .env_clear()
-            .envs(self.environment(generation, listeners, notify.as_ref()))
+            .envs(self.environment(seat, listeners, notify.as_ref()))
             .stdin(Stdio::from(theirs))
             .stdout(stdout)
             .stderr(stderr)
@@ -166,6 +183,7 @@ impl Recipe {
         let ours = Arc::new(ours);
         let mut worker = Worker {
             generation,
+            slot,
             child,
             since,
             notify,
@@ -185,7 +203,7 @@ impl Recipe {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
             other => other?,
         }
-        log.read(pipes, worker.child.pid(), generation.0, SLOT);
+        log.read(pipes, worker.child.pid(), generation.0, slot);
         Ok(worker)
     }
 
@@ -215,14 +233,14 @@ impl Recipe {
 
     fn environment(
         &self,
-        generation: Generation,
+        seat: Seat,
         listeners: &[Listener],
         notify: Option<&NotifySocket>,
     ) -> impl Iterator<Item = (OsString, OsString)> {
         let names: Vec<String> = listeners.iter().map(Listener::name).collect();
         let worker = environment::Worker {
-            generation: generation.0,
-            slot: SLOT,
+            generation: seat.generation.0,
+            slot: seat.slot,
             names: &names,
             notify_socket: notify.map(NotifySocket::path),
             user: self
@@ -319,9 +337,6 @@ fn trap(adopt: &Adopt) -> Trap {
         Adopt::These(_) | Adopt::Anything => Trap::SocketsAndFiles,
     }
 }
-
-/// There is one worker in a generation, so far.
-const SLOT: u32 = 0;
 
 /// Sends the listeners and then our standard input.
 fn hand_over(socket: BorrowedFd<'_>, listeners: &[Listener]) -> io::Result<()> {

@@ -10,13 +10,15 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use super::watched::Watched;
 
 /// The signals that the supervisor reads instead of being interrupted by them.
-const READ: [Signal; 7] = [
+const READ: [Signal; 9] = [
     Signal::SIGHUP,
     Signal::SIGINT,
     Signal::SIGTERM,
     Signal::SIGQUIT,
     Signal::SIGUSR1,
     Signal::SIGUSR2,
+    Signal::SIGTTIN,
+    Signal::SIGTTOU,
     Signal::SIGCHLD,
 ];
 

@@ -77,7 +77,10 @@ impl History {
         };
         // Most apps come up; one that does not is a short history.
         if this.random.u32(0..8) > 0 {
-            this.happen(Event::Ready(WorkerId(1)));
+            while let Some(next) = this.world.living.iter().find(|p| p.is_starting()) {
+                let id = next.id;
+                this.happen(Event::Ready(id));
+            }
         }
         let mut late = 0;
         for _ in 0..STEPS {
@@ -114,7 +117,11 @@ impl History {
             176..188 => {
                 self.now = self.now + Duration::from_millis(self.random.u64(0..100_000));
             }
-            188..199 => self.happen(Event::Timeout),
+            188..194 => self.happen(Event::Timeout),
+            194..199 => {
+                let workers = self.random.u32(0..6);
+                self.happen(Event::Scale(workers));
+            }
             _ => {
                 let signal = [1, 2, 3, 15][self.random.usize(0..4)];
                 self.happen(Event::Stop(signal));
@@ -247,6 +254,10 @@ fn policy(random: &mut Rng) -> Policy {
             1..5 => Restart::OnFailure,
             _ => Restart::Always,
         },
+        workers: [1, 1, 1, 2, 3, 4][random.usize(0..6)],
+        step: [1, 1, 2, u32::MAX][random.usize(0..4)],
+        bake: Duration::from_millis([0, 0, 0, 1_000, 20_000][random.usize(0..5)]),
+        first_alone: random.bool(),
         seed: random.u64(..),
     }
 }

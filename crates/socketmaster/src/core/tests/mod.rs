@@ -1,5 +1,6 @@
 mod histories;
 mod process;
+mod roll;
 mod scenarios;
 mod script;
 mod world;

@@ -7,6 +7,7 @@ use crate::core::{BLIND_WAIT, Generation, Policy, Time, WorkerId};
 pub(super) struct Process {
     pub(super) id: WorkerId,
     pub(super) generation: Generation,
+    pub(super) slot: u32,
     pub(super) since: Time,
     pub(super) launched: Option<Time>,
     pub(super) waiting: Option<Time>,
@@ -26,6 +27,17 @@ impl Process {
     /// Nobody told it to leave.
     pub(super) fn is_wanted(&self) -> bool {
         self.told.is_empty() && !self.killed
+    }
+
+    /// It is ready, and nobody told it to leave.
+    pub(super) fn serves(&self) -> bool {
+        self.ready.is_some() && self.is_wanted()
+    }
+
+    /// It may have accepted connections, and has time to finish them.
+    pub(super) fn may_finish(&self, policy: &Policy, now: Time) -> bool {
+        let runs = self.ready.is_some() || self.launched.is_some();
+        runs && self.kill_at(policy).is_none_or(|at| at > now)
     }
 
     pub(super) fn ready_at(&self, policy: &Policy) -> Option<Time> {

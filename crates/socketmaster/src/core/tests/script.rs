@@ -58,6 +58,7 @@ fn number<T: std::str::FromStr>(words: &mut SplitWhitespace) -> T {
 fn event(word: &str, words: &mut SplitWhitespace) -> Event {
     match word {
         "reload" => Event::Reload(Request(number(words))),
+        "scale" => Event::Scale(number(words)),
         "stop" => Event::Stop(number(words)),
         "launched" => Event::Launched(WorkerId(number(words))),
         "ready" => Event::Ready(WorkerId(number(words))),
@@ -79,17 +80,28 @@ fn event(word: &str, words: &mut SplitWhitespace) -> Event {
     }
 }
 
+fn how(ending: Ending) -> String {
+    match ending {
+        Ending::Exit(status) => format!("exit {status}"),
+        Ending::Signal(signal) => format!("signal {signal}"),
+        Ending::NotStarted => "missing".to_owned(),
+    }
+}
+
 fn told(action: Action) -> String {
     let why = |reason| match reason {
         Reason::NotReady => "not ready".to_owned(),
-        Reason::Ended(Ending::Exit(status)) => format!("exit {status}"),
-        Reason::Ended(Ending::Signal(signal)) => format!("signal {signal}"),
-        Reason::Ended(Ending::NotStarted) => "missing".to_owned(),
+        Reason::Ended(ending) => how(ending),
+        Reason::DidNotLast(ending) => format!("did not last, {}", how(ending)),
     };
     match action {
-        Action::Start(WorkerId(id), Generation(generation)) => {
+        Action::Start(WorkerId(id), Generation(generation), 0) => {
             format!("start {id} of {generation}")
         }
+        Action::Start(WorkerId(id), Generation(generation), slot) => {
+            format!("start {id} of {generation} in {slot}")
+        }
+        Action::Withdraw(WorkerId(id)) => format!("withdraw {id}"),
         Action::Welcome(WorkerId(id)) => format!("welcome {id}"),
         Action::Drain(WorkerId(id)) => format!("drain {id}"),
         Action::Forward(WorkerId(id), signal) => format!("forward {signal} to {id}"),
@@ -97,8 +109,12 @@ fn told(action: Action) -> String {
         Action::Failed(WorkerId(id), _, reason) => format!("{id} failed: {}", why(reason)),
         Action::Verdict(Request(request), verdict) => match verdict {
             Verdict::Done(Generation(generation)) => format!("{request} done by {generation}"),
-            Verdict::Failed(Generation(generation), reason) => {
-                format!("{request} failed in {generation}: {}", why(reason))
+            Verdict::Failed(Generation(generation), reason, share) => {
+                let failed = format!("{request} failed in {generation}: {}", why(reason));
+                match share.replaced {
+                    0 => failed,
+                    replaced => format!("{failed} after {replaced} of {}", share.of),
+                }
             }
             Verdict::Superseded => format!("{request} superseded"),
         },

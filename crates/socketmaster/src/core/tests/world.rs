@@ -1,45 +1,57 @@
 //! The world around the core as the promises see it: who lives, who is ready, who was told what, who still waits for
 //! an answer. It knows nothing of how the core decides, and checks every action and the state after every step.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::process::Process;
+use super::roll::{Places, Roll};
 use crate::config::Restart;
 use crate::core::{
-    Action, Ending, Event, Generation, Policy, Reason, Request, Supervisor, Time, Verdict, Why,
-    WorkerId,
+    Action, Ending, Event, Generation, Policy, Reason, Request, Share, Supervisor, Time, Verdict,
+    Why, WorkerId,
 };
 
 /// A request that has no verdict yet, and the generation that was started for it.
-type Open = (Request, Option<Generation>);
+pub(super) type Open = (Request, Option<Generation>);
 
 pub(super) struct World {
     pub(super) policy: Policy,
     pub(super) living: Vec<Process>,
-    now: Time,
-    event: Option<Event>,
-    open: Vec<Open>,
+    pub(super) now: Time,
+    pub(super) event: Option<Event>,
+    pub(super) open: Vec<Open>,
     last_worker: u64,
     /// The last one of the step before.
     known_workers: u64,
-    last_generation: u64,
-    attempt: Option<(WorkerId, Generation)>,
-    serving: Option<Generation>,
+    pub(super) last_generation: u64,
+    pub(super) attempt: Option<Roll>,
+    pub(super) serving: Option<Generation>,
+    pub(super) places: Places,
+    /// How many workers were asked for.
+    pub(super) asked: u32,
+    /// The places in which somebody served at the end of the step before.
+    pub(super) covered: BTreeSet<u32>,
+    /// Those that need not be covered in this step, because their worker ended, or the place was given up.
+    pub(super) bare: BTreeSet<u32>,
     stops: u32,
     /// The status that a stop ends with.
     stop_status: u8,
-    /// How the first start ended, or the worker after which no restart follows.
-    last_word: Option<u8>,
+    /// How the first start ended.
+    pub(super) last_word: Option<u8>,
     /// The service is over without a stop, with this status.
     over: Option<u8>,
     pub(super) left: Option<u8>,
-    /// A crash whose restart has not been announced, and how long the worker had been ready.
-    owed: Option<Duration>,
-    restart_at: Option<Time>,
-    crashes: u32,
-    /// The starting worker that ended in this step, which must be called failed.
+    /// A crash whose restart has not been announced: in which place, and how long the worker had been ready.
+    owed: Option<(u32, Duration)>,
+    /// The worker that ended in this step before it took over, or did not come up again: it must be called failed.
     failing: Option<(WorkerId, Reason)>,
-    welcomed: Option<Generation>,
+    /// The share that the verdicts of the attempt that failed in this step must tell.
+    pub(super) failed: Option<(Generation, Share)>,
+    /// Its other workers, which must be sent away.
+    pub(super) withdrawn: BTreeSet<WorkerId>,
+    /// Who took over in this step.
+    pub(super) welcomed: Option<Generation>,
 }
 
 impl World {
@@ -55,15 +67,19 @@ impl World {
             last_generation: 0,
             attempt: None,
             serving: None,
+            places: Places::new(),
+            asked: policy.workers,
+            covered: BTreeSet::new(),
+            bare: BTreeSet::new(),
             stops: 0,
             stop_status: 0,
             last_word: None,
             over: None,
             left: None,
             owed: None,
-            restart_at: None,
-            crashes: 0,
             failing: None,
+            failed: None,
+            withdrawn: BTreeSet::new(),
             welcomed: None,
         }
     }
@@ -80,10 +96,16 @@ impl World {
                 if self.stops == 1 {
                     self.stop_status = self.over.unwrap_or(0);
                     self.attempt = None;
-                    self.restart_at = None;
+                    self.places.clear();
                     for process in self.living.iter_mut().filter(|p| p.killed) {
                         process.told.push(9); // Its death is no fault of the stop.
                     }
+                }
+            }
+            Event::Scale(workers) => {
+                if self.stops == 0 && self.over.is_none() {
+                    self.asked = workers.max(1);
+                    self.resize();
                 }
             }
             Event::Launched(id) => {
@@ -111,16 +133,26 @@ impl World {
     }
 
     fn ended(&mut self, process: &Process, ending: Ending) {
-        if process.is_starting() {
-            self.failing = Some((process.id, Reason::Ended(ending)));
-        }
-        if process.is_wanted() && self.attempt.is_none_or(|(id, _)| id != process.id) {
+        self.bare.insert(process.slot);
+        if self.is_in_step(process.id) {
+            self.failing = Some((
+                process.id,
+                match process.ready {
+                    None => Reason::Ended(ending),
+                    Some(_) => Reason::DidNotLast(ending),
+                },
+            ));
+            if self.serving.is_none() {
+                self.last_word = Some(ending.status());
+            }
+        } else if process.is_wanted() {
+            if process.is_starting() {
+                self.failing = Some((process.id, Reason::Ended(ending)));
+            }
             let ready_for = process
                 .ready
                 .map_or(Duration::ZERO, |since| self.now - since);
-            self.crashed(ready_for, ending);
-        } else if process.is_wanted() && self.serving.is_none() {
-            self.last_word = Some(ending.status());
+            self.crashed(process.slot, ready_for, ending);
         }
         let clean = match ending {
             Ending::Exit(status) => status == 0 || process.told.contains(&(status - 128)),
@@ -132,14 +164,20 @@ impl World {
         }
     }
 
-    /// A worker of the serving generation ended by itself, or did not come up again.
-    fn crashed(&mut self, ready_for: Duration, ending: Ending) {
+    /// A worker that serves ended by itself, or did not come up again.
+    fn crashed(&mut self, slot: u32, ready_for: Duration, ending: Ending) {
         match (self.policy.restart, ending) {
             (Restart::Never, _) | (Restart::OnFailure, Ending::Exit(0)) => {
-                self.last_word = Some(ending.status());
+                let place = self.places.get_mut(&slot).expect("a place");
+                place.last_word = Some(ending.status());
             }
-            _ => self.owed = Some(ready_for),
+            _ => self.owed = Some((slot, ready_for)),
         }
+    }
+
+    fn is_in_step(&self, id: WorkerId) -> bool {
+        let roll = self.attempt.as_ref();
+        roll.is_some_and(|roll| roll.step.contains(&id))
     }
 
     pub(super) fn perform(&mut self, actions: &[Action]) {
@@ -147,15 +185,15 @@ impl World {
             let answer = matches!(action, Action::Verdict(_, Verdict::Superseded));
             assert!(answer || self.left.is_none(), "after the end: {action:?}");
             match *action {
-                Action::Start(id, generation) => self.start(id, generation),
+                Action::Start(id, generation, slot) => self.start(id, generation, slot),
                 Action::Welcome(id) => self.welcome(id),
                 Action::Drain(id) => self.drain(id),
+                Action::Withdraw(id) => self.withdraw(id),
                 Action::Forward(id, signal) => self.forward(id, signal),
                 Action::Kill(id, why) => self.kill(id, why),
                 Action::Failed(id, _, reason) => {
                     assert_eq!(self.failing.take(), Some((id, reason)), "wrong failure");
-                    // From here on no attempt is under way, but its verdicts are still to come.
-                    self.attempt.take_if(|(attempt, _)| *attempt == id);
+                    self.fail_if_in_step(id);
                 }
                 Action::Verdict(request, verdict) => self.verdict(request, verdict),
                 Action::Restart(generation, delay) => self.restart(generation, delay),
@@ -174,28 +212,33 @@ impl World {
         process
     }
 
-    fn start(&mut self, id: WorkerId, generation: Generation) {
+    fn start(&mut self, id: WorkerId, generation: Generation, slot: u32) {
+        self.take_over();
         assert_eq!(self.stops, 0, "a start after a stop");
         assert_eq!(self.over, None, "a start after the service ended");
         assert!(id.0 > self.last_worker, "a worker's number was used again");
         self.last_worker = id.0;
-        if Some(generation) == self.serving {
-            let at = self.restart_at.take();
-            assert!(at.is_some_and(|at| at <= self.now), "a needless restart");
-            let fellow = |p: &Process| p.generation == generation && p.is_wanted();
-            assert!(!self.living.iter().any(fellow), "two workers in one slot");
+        let begins = self.last_generation + 1 == generation.0;
+        let goes_on = self
+            .attempt
+            .as_ref()
+            .is_some_and(|roll| roll.is_due(generation, slot));
+        if !begins && !goes_on {
+            self.fill(generation, slot);
         } else {
-            assert_eq!(generation.0, self.last_generation + 1, "which generation?");
-            assert_eq!(self.attempt, None, "two attempts at once");
-            let asked = self.open.iter_mut().filter(|(_, of)| of.is_none());
-            let asked = asked.map(|(_, of)| *of = Some(generation)).count();
-            assert!(asked > 0 || generation.0 == 1, "nobody asked for a reload");
-            self.last_generation = generation.0;
-            self.attempt = Some((id, generation));
+            if begins {
+                self.begin(generation);
+            }
+            let roll = self.attempt.as_mut().expect("no attempt");
+            assert!(roll.is_due(generation, slot), "slot {slot} is not due");
+            roll.step.insert(id);
+            roll.slots.insert(slot);
+            roll.baked_at = None;
         }
         self.living.push(Process {
             id,
             generation,
+            slot,
             since: self.now,
             launched: None,
             waiting: None,
@@ -215,35 +258,54 @@ impl World {
         let why = event == Some(Event::Ready(id)) || event == Some(Event::Timeout) && due;
         assert!(why, "{id:?} is not ready");
         process.ready = Some(now);
-        let generation = process.generation;
-        if self
-            .attempt
-            .take_if(|(attempt, _)| *attempt == id)
-            .is_some()
-        {
-            self.serving = Some(generation);
-            self.welcomed = Some(generation);
-            self.restart_at = None;
-            self.last_word = None;
-            self.crashes = 0;
+        if self.is_in_step(id) {
+            let (all, now) = (self.is_step_ready(), self.now);
+            let roll = self.attempt.as_mut().expect("an attempt");
+            roll.baked_at = all.then(|| now + policy.bake);
+            if policy.bake.is_zero() || self.serving.is_none() {
+                self.take_over();
+            }
         }
     }
 
     fn drain(&mut self, id: WorkerId) {
         let (now, policy, known) = (self.now, self.policy, self.known_workers);
+        self.take_over();
         assert_eq!(self.stops, 0, "a drain after a stop");
-        let generation = self.find(id).generation;
-        let better = |p: &Process| p.generation > generation && p.ready.is_some() && p.is_wanted();
-        assert!(
-            self.living.iter().any(better),
-            "drained the last that serves"
-        );
-        assert!(self.welcomed.is_some(), "drained without a new generation");
         let process = self.find(id);
+        let (slot, generation) = (process.slot, process.generation);
         assert!(process.told.is_empty(), "{id:?} was told before");
         assert!(id.0 <= known, "{id:?} was started to be drained");
+        let serves = process.serves();
         process.told.push(policy.stop_signal);
         process.leave_by = policy.drain_timeout.map(|span| now + span);
+        let mut living = self.living.iter();
+        if self.places.contains_key(&slot) {
+            let better = |p: &Process| {
+                let baked = p.ready.is_some_and(|at| at + policy.bake <= now);
+                p.slot == slot && p.generation > generation && p.serves() && baked
+            };
+            assert!(living.any(better), "drained the last that serves");
+            assert!(self.welcomed.is_some(), "drained without a new generation");
+        } else {
+            assert!(slot >= self.asked, "drained a place that is wanted");
+            let fellow = living.any(Process::serves);
+            assert!(fellow || !serves, "drained the last that serves");
+        }
+    }
+
+    fn withdraw(&mut self, id: WorkerId) {
+        let (now, policy) = (self.now, self.policy);
+        assert!(self.withdrawn.remove(&id), "{id:?} did nothing wrong");
+        let process = self.find(id);
+        assert!(
+            process.may_finish(&policy, now),
+            "{id:?} has nothing to finish"
+        );
+        let patience = policy.drain_timeout.map(|span| now + span);
+        let own = process.kill_at(&policy);
+        process.leave_by = own.into_iter().chain(patience).min();
+        process.told.push(policy.stop_signal);
     }
 
     fn forward(&mut self, id: WorkerId, signal: i32) {
@@ -263,15 +325,25 @@ impl World {
         match why {
             Why::NotReady => assert!(due && process.is_starting(), "{id:?} has time"),
             Why::NotGone => assert!(due && !process.is_wanted(), "{id:?} has time"),
+            Why::Withdrawn => {
+                assert!(
+                    !process.may_finish(&policy, now),
+                    "{id:?} may have connections"
+                );
+            }
             Why::StopAgain => assert!(matches!(event, Some(Event::Stop(_))) && stops > 1),
         }
         process.killed = true;
+        let slot = process.slot;
+        if why == Why::Withdrawn {
+            assert!(self.withdrawn.remove(&id), "{id:?} did nothing wrong");
+        }
         if why == Why::NotReady {
             assert_eq!(self.failing, None, "a failure was not told");
             self.failing = Some((id, Reason::NotReady));
             let ending = Ending::Signal(9);
-            if self.attempt.is_none_or(|(attempt, _)| attempt != id) {
-                self.crashed(Duration::ZERO, ending);
+            if !self.is_in_step(id) {
+                self.crashed(slot, Duration::ZERO, ending);
             } else if self.serving.is_none() {
                 self.last_word = Some(ending.status());
             }
@@ -279,6 +351,7 @@ impl World {
     }
 
     fn verdict(&mut self, request: Request, verdict: Verdict) {
+        self.take_over();
         let at = self.open.iter().position(|(open, _)| *open == request);
         let at = at.unwrap_or_else(|| panic!("{request:?} had a verdict before, or never asked"));
         let (_, generation) = self.open.swap_remove(at);
@@ -287,20 +360,22 @@ impl World {
                 assert_eq!(generation, Some(by), "the wrong reload's verdict");
                 assert_eq!(self.welcomed, Some(by), "done too early");
             }
-            Verdict::Failed(by, _) => {
+            Verdict::Failed(by, _, share) => {
                 assert_eq!(generation, Some(by), "the wrong reload's verdict");
+                assert_eq!(self.failed, Some((by, share)), "failed, and how far");
             }
             Verdict::Superseded => assert!(self.stops > 0 || self.over.is_some(), "by what?"),
         }
     }
 
     fn restart(&mut self, generation: Generation, delay: Duration) {
-        assert_eq!(Some(generation), self.serving, "restart of what?");
-        let ready_for = self.owed.take();
-        if ready_for.expect("nothing crashed") >= Duration::from_secs(60) {
-            self.crashes = 0;
+        let (slot, ready_for) = self.owed.take().expect("nothing crashed");
+        let place = self.places.get_mut(&slot).expect("a place");
+        assert_eq!(generation, place.generation, "restart of what?");
+        if ready_for >= Duration::from_secs(60) {
+            place.crashes = 0;
         }
-        let middle = match self.crashes {
+        let middle = match place.crashes {
             0 => 0.0,
             n => (0.1 * 2f64.powi(n.min(20) as i32 - 1)).min(30.0),
         };
@@ -309,25 +384,38 @@ impl World {
         assert!(
             bounds.contains(&seconds),
             "crash {}: {delay:?}",
-            self.crashes
+            place.crashes
         );
-        self.crashes += 1;
-        self.restart_at = Some(self.now + delay);
+        place.crashes += 1;
+        place.restart_at = Some(self.now + delay);
     }
 
     /// What must hold when the core has answered.
     pub(super) fn check(&mut self, supervisor: &Supervisor) {
+        self.take_over();
         assert_eq!(self.failing, None, "a failure was not told");
         assert_eq!(self.owed, None, "a crash was forgotten");
+        assert!(
+            self.withdrawn.is_empty(),
+            "left alone: {:?}",
+            self.withdrawn
+        );
         if self.stops == 0 && self.over.is_none() && self.attempt.is_none() && self.open.is_empty()
         {
-            self.over = self.last_word;
+            let words: Option<Vec<_>> = self.places.values().map(|p| p.last_word).collect();
+            let last = words.and_then(|words| words.into_iter().max());
+            self.over = self.last_word.or(last);
+        }
+        if let Some(roll) = &self.attempt {
+            let expected = roll.size(&self.policy, self.serving.is_none(), self.is_step_ready());
+            assert_eq!(roll.step.len(), expected, "the size of a step");
         }
         let ending = self.stops > 0 || self.over.is_some();
+        let attempted = self.attempt.as_ref().map(|roll| roll.generation);
         for (request, of) in &self.open {
             let answerable = match of {
-                Some(generation) => self.attempt.is_some_and(|(_, of)| of == *generation),
-                None => self.attempt.is_some(),
+                Some(generation) => attempted == Some(*generation),
+                None => attempted.is_some(),
             };
             assert!(answerable && self.stops == 0, "{request:?} waits for ever");
         }
@@ -349,19 +437,20 @@ impl World {
                 self.stops < 2 || process.killed,
                 "{id:?} outlives a second stop"
             );
-            let old = self
-                .serving
-                .is_some_and(|serving| process.generation < serving);
+            let place = self.places.get(&process.slot);
+            let old = place.is_some_and(|place| process.generation < place.generation);
             assert!(
                 !old || !process.is_wanted(),
                 "{id:?} is old and was not told"
             );
-            let ready = process.ready.is_some() && process.is_wanted();
-            assert_eq!(supervisor.is_ready(id), ready, "is_ready {id:?}");
+            let placeless = place.is_none() && !self.is_in_step(id);
+            assert!(!placeless || !process.is_wanted(), "{id:?} has no place");
+            assert_eq!(supervisor.is_ready(id), process.serves(), "is_ready {id:?}");
         }
         let wanted = self.living.iter().any(Process::is_wanted);
-        let awaited = wanted || self.restart_at.is_some();
+        let awaited = wanted || self.next_restart().is_some();
         assert!(awaited || ending, "nothing runs and nothing is awaited");
+        self.check_places(supervisor, ending);
         let expected = match () {
             () if !(ending && self.living.is_empty()) => None,
             () if self.stops == 0 => self.over,
@@ -371,21 +460,22 @@ impl World {
 
         assert_eq!(supervisor.next_deadline(), self.deadline(), "deadline");
         assert_eq!(supervisor.serving(), self.serving, "serving");
-        assert_eq!(
-            supervisor.is_reloading(),
-            self.attempt.is_some(),
-            "reloading"
-        );
+        assert_eq!(supervisor.is_reloading(), attempted.is_some(), "reloading");
         let starting = self.living.iter().filter(|p| p.is_starting()).count();
         assert_eq!(supervisor.starting().count(), starting, "starting");
+        assert_eq!(supervisor.attempted(), attempted, "attempted");
         self.welcomed = None;
+        self.failed = None;
         self.known_workers = self.last_worker;
     }
 
     pub(super) fn deadline(&self) -> Option<Time> {
         let moments = |p: &Process| [p.ready_at(&self.policy), p.kill_at(&self.policy)];
         let phases = self.living.iter().flat_map(moments).flatten();
-        phases.chain(self.restart_at).min()
+        let roll = self.attempt.as_ref();
+        let baked = roll.filter(|_| self.serving.is_some() && !self.policy.bake.is_zero());
+        let baked = baked.and_then(|roll| roll.baked_at);
+        phases.chain(self.next_restart()).chain(baked).min()
     }
 
     /// Everybody has got an answer, and nobody is left.

@@ -11,7 +11,7 @@ use crate::core::{Event, Generation, Request, Time, Verdict, WorkerId};
 use crate::daemon::adopt::Remnant;
 use crate::daemon::inputs::Task;
 use crate::daemon::upgrade::UpgradeError;
-use crate::daemon::{Daemon, now};
+use crate::daemon::{Daemon, now, words};
 use crate::wire::control::{Progress, ReloadRequest};
 
 /// The clients that wait for a reload.
@@ -148,12 +148,19 @@ impl Daemon {
     /// Tells the one who asked how it ended.
     pub(in crate::daemon) fn tell_verdict(&mut self, request: Request, verdict: Verdict) {
         self.counters.verdict(request, verdict);
-        if let Verdict::Done(generation) | Verdict::Failed(generation, _) = verdict {
+        let mut why = self.why_failed.clone();
+        if let (Verdict::Failed(_, _, share), Some(why)) = (verdict, &mut why)
+            && share.replaced > 0
+        {
+            why.push_str("; ");
+            why.push_str(&words::partly(share));
+        }
+        if let Verdict::Done(generation) | Verdict::Failed(generation, ..) = verdict {
             let done = matches!(verdict, Verdict::Done(_));
             self.last_reload = Some(Last {
                 generation,
                 done,
-                why: self.why_failed.clone().filter(|_| !done),
+                why: why.clone().filter(|_| !done),
                 at: now(),
             });
         }
@@ -171,16 +178,23 @@ impl Daemon {
                     self.tell_drained();
                 }
             }
-            Verdict::Failed(generation, _) => self.hold_back(generation, tell),
+            Verdict::Failed(generation, ..) => {
+                self.hold_back(generation, why.unwrap_or_default(), tell);
+            }
         }
     }
 
     /// Asks the forwarder for the failed worker's last lines: with them the verdict is told.
-    fn hold_back(&mut self, generation: Generation, tell: UnboundedSender<Progress>) {
+    fn hold_back(
+        &mut self,
+        generation: Generation,
+        why: String,
+        tell: UnboundedSender<Progress>,
+    ) {
         let mut held = HeldBack {
             tell,
             generation: generation.0,
-            why: self.why_failed.clone().unwrap_or_default(),
+            why,
             serving: self.core.serving().map(|serving| serving.0),
             patience: None,
         };

@@ -24,7 +24,7 @@ use crate::wire::launch::LaunchError;
 const VARIABLE: &str = "SOCKETMASTER_HANDOVER";
 
 /// The version of [`Handover`]. Fields are only ever added, with a default; a change that breaks that raises it.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// The whole state, as one program hands it to the next.
 #[derive(Debug, Serialize, Deserialize)]
@@ -93,6 +93,8 @@ pub struct HeldWorker {
     pub id: WorkerId,
     /// Its generation.
     pub generation: Generation,
+    /// Its slot in it.
+    pub slot: u32,
     /// Its process, which is still our child.
     pub pid: i32,
     /// When it was started.

@@ -110,6 +110,7 @@ impl Daemon {
         let workers = self.workers.iter().map(|(id, worker)| HeldWorker {
             id: *id,
             generation: worker.generation,
+            slot: worker.slot,
             pid: worker.child.pid(),
             since: worker.since,
             notify: worker

@@ -1,13 +1,16 @@
 //! What the core decides, as scripts: `milliseconds event => the actions, in order`.
 //!
 //! `deadline` is a timeout that also asserts that the core asked to be woken then; `timeout` comes unasked; `idle`
-//! asserts that no wake-up is wanted; `upgrade` goes on with the state as another program reads it.
+//! asserts that no wake-up is wanted; `start 3 of 2 in 1` names the slot, which is 0 if not said; `upgrade` goes on with the state as another program reads it.
 
+mod bake;
 mod crash;
 mod ready;
 mod reload;
+mod scale;
 mod stop;
 mod upgrade;
+mod workers;
 
 use std::time::Duration;
 
@@ -23,6 +26,10 @@ const AUTO: Policy = Policy {
     kill_timeout: None,
     stop_signal: 15,
     restart: Restart::OnFailure,
+    workers: 1,
+    step: 1,
+    bake: Duration::ZERO,
+    first_alone: false,
     seed: 0,
 };
 const TIMER: Policy = Policy {

@@ -1,0 +1,203 @@
+//! The attempt: how a new generation comes up and takes over, step by step.
+//!
+//! A step is some slots whose new workers start together. When all of them are ready, and have lived on for the bake
+//! time, they take over: the old workers of these slots are told to stop, and the next step begins. So the strategies
+//! are sizes of a step: `all` has one, `rolling` as many as there are slots, or fewer with a larger surge.
+//!
+//! A worker of the step that ends, or is not ready in time, fails the attempt. Its fellows of the step are withdrawn;
+//! what has taken over before stays, because it is ready and serves, and what was yet to come stays as it was.
+//!
+//! The very first start has nothing to take over from: all slots are one step, without a bake. Where programs bind for
+//! themselves slot 0 goes ahead, because only what it has bound can be given to the others.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use super::types::{
+    Action, Ending, Generation, Reason, Request, Share, Time, Verdict, Why, WorkerId,
+};
+use super::worker::Phase;
+use super::{Aim, Supervisor};
+
+/// A generation that is to become the serving one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Attempt {
+    pub(super) generation: Generation,
+    pub(super) requests: Vec<Request>,
+    /// The workers that take over next, by their slots.
+    step: BTreeMap<u32, WorkerId>,
+    /// When the step takes over, once all of it is ready.
+    pub(super) bakes_until: Option<Time>,
+    /// The slots whose turn comes after that.
+    later: VecDeque<u32>,
+    /// How many slots it has taken over.
+    replaced: u32,
+}
+
+impl Attempt {
+    fn has(&self, id: WorkerId) -> bool {
+        self.step.values().any(|worker| *worker == id)
+    }
+}
+
+impl Supervisor {
+    /// Brings up a new generation for these requests; none for the very first.
+    pub(super) fn begin(&mut self, now: Time, requests: Vec<Request>, out: &mut Vec<Action>) {
+        self.state.last_generation += 1;
+        self.state.attempt = Some(Attempt {
+            generation: Generation(self.state.last_generation),
+            requests,
+            step: BTreeMap::new(),
+            bakes_until: None,
+            later: (0..self.state.wanted).collect(),
+            replaced: 0,
+        });
+        self.begin_step(now, out);
+    }
+
+    fn begin_step(&mut self, now: Time, out: &mut Vec<Action>) {
+        let Some(mut attempt) = self.state.attempt.take() else {
+            return;
+        };
+        let size = match self.state.serving {
+            Some(_) => self.policy.step,
+            None if self.policy.first_alone && attempt.step.is_empty() => 1,
+            None => u32::MAX,
+        };
+        for _ in 0..size {
+            let Some(slot) = attempt.later.pop_front() else {
+                break;
+            };
+            let id = self.start(now, attempt.generation, slot, out);
+            attempt.step.insert(slot, id);
+        }
+        self.state.attempt = Some(attempt);
+    }
+
+    /// Whether the worker has yet to take over.
+    pub(super) fn is_in_step(&self, id: WorkerId) -> bool {
+        self.state.attempt.as_ref().is_some_and(|a| a.has(id))
+    }
+
+    /// Goes on if all of the step are ready, and baked.
+    pub(super) fn advance(&mut self, now: Time, out: &mut Vec<Action>) {
+        let Some(attempt) = &mut self.state.attempt else {
+            return;
+        };
+        let workers = &self.state.workers;
+        let is_ready = |id| matches!(workers.get(id), Some(w) if w.is_ready());
+        if !attempt.step.values().all(is_ready) {
+            return;
+        }
+        if self.state.serving.is_none() {
+            if !attempt.later.is_empty() {
+                return self.begin_step(now, out);
+            }
+        } else if !self.policy.bake.is_zero() {
+            let until = *attempt.bakes_until.get_or_insert(now + self.policy.bake);
+            if now < until {
+                return;
+            }
+        }
+        self.take_over(now, out);
+    }
+
+    fn take_over(&mut self, now: Time, out: &mut Vec<Action>) {
+        let Some(mut attempt) = self.state.attempt.take() else {
+            return;
+        };
+        let generation = attempt.generation;
+        let step = std::mem::take(&mut attempt.step);
+        attempt.bakes_until = None;
+        for slot in step.keys() {
+            attempt.replaced += 1;
+            self.fill(*slot, generation);
+        }
+        self.drain(now, out, |worker| {
+            worker.generation < generation && step.contains_key(&worker.slot)
+        });
+        if !attempt.later.is_empty() {
+            self.state.attempt = Some(attempt);
+            return self.begin_step(now, out);
+        }
+        self.state.serving = Some(generation);
+        for request in attempt.requests {
+            out.push(Action::Verdict(request, Verdict::Done(generation)));
+        }
+        self.after_attempt(now, out);
+    }
+
+    /// A worker of the step will never take over.
+    pub(super) fn fail(
+        &mut self,
+        now: Time,
+        reason: Reason,
+        ending: Ending,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(attempt) = self.state.attempt.take() else {
+            return;
+        };
+        let generation = attempt.generation;
+        let share = Share {
+            replaced: attempt.replaced,
+            of: attempt.replaced + count(attempt.step.len()) + count(attempt.later.len()),
+        };
+        if share.replaced > 0 {
+            self.state.serving = Some(generation);
+        }
+        for id in attempt.step.into_values() {
+            self.withdraw(now, id, out);
+        }
+        for request in attempt.requests {
+            let verdict = Verdict::Failed(generation, reason, share);
+            out.push(Action::Verdict(request, verdict));
+        }
+        if self.after_attempt(now, out) {
+            return;
+        }
+        if self.state.serving.is_none() {
+            self.state.aim = Aim::End(ending.status());
+        } else {
+            self.end_if_deserted();
+        }
+    }
+
+    /// Sends away a worker that has done nothing wrong. Once its program runs it may have accepted connections, seen or
+    /// unseen, which it is to finish; but one that is not ready gets no more time than it had to become ready.
+    fn withdraw(&mut self, now: Time, id: WorkerId, out: &mut Vec<Action>) {
+        let patience = self.policy.drain_timeout.map(|span| now + span);
+        let Some(worker) = self.state.workers.get_mut(&id) else {
+            return; // It is the one that ended.
+        };
+        if !matches!(worker.phase, Phase::Starting { .. } | Phase::Ready { .. }) {
+            return; // It is the one that was killed.
+        }
+        let own = worker.killed_at(&self.policy);
+        if worker.is_launched() && own.is_none_or(|at| at > now) {
+            let until = own.into_iter().chain(patience).min();
+            worker.phase = Phase::Draining { until };
+            worker.tell(self.policy.stop_signal);
+            out.push(Action::Withdraw(id));
+        } else {
+            worker.phase = Phase::Killed;
+            out.push(Action::Kill(id, Why::Withdrawn));
+        }
+    }
+
+    /// Does what had to wait for the end of the attempt. Whether that began another one.
+    fn after_attempt(&mut self, now: Time, out: &mut Vec<Action>) -> bool {
+        self.resize(now, out);
+        let requests = std::mem::take(&mut self.state.queued);
+        let any = !requests.is_empty();
+        if any {
+            self.begin(now, requests, out);
+        }
+        any
+    }
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
