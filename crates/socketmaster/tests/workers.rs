@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -272,6 +273,58 @@ fn twenty_workers_roll_in_fives() {
         processes::descriptors(supervisor.pid()).len() == before
     });
     assert_eq!(supervisor.log().count("to stop: SIGTERM"), 20);
+}
+
+/// Until all are ready nothing is, and until all are replaced, or one has failed, the reload goes on.
+#[test]
+fn the_service_manager_hears_of_the_end_only_at_the_end() {
+    let app = App::new("version one\nnotify");
+    let (program, break_slot) = breakable(&app);
+    let manager = UnixDatagram::bind(app.path("manager")).unwrap();
+    manager.set_read_timeout(Some(30_000 * MS)).unwrap();
+    let hear_until_ready = || {
+        let mut heard = Vec::new();
+        while !heard
+            .last()
+            .is_some_and(|m: &String| m.starts_with("READY=1"))
+        {
+            let mut buffer = [0; 4096];
+            let length = manager.recv(&mut buffer).unwrap();
+            heard.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
+        }
+        heard
+    };
+    let setup = setup!()
+        .flag("-workers=3")
+        .flag("-bake=100ms")
+        .variable("NOTIFY_SOCKET", app.path("manager"));
+    let supervisor = serving(setup.command(program, &[]), 3);
+    let heard = hear_until_ready();
+    assert_eq!(heard.len(), 3, "{heard:?}");
+    assert!(heard[0].starts_with("STATUS=Starting; generation 1 serves"));
+    assert!(
+        heard[2].ends_with("STATUS=generation 1 serves, 3 workers"),
+        "{heard:?}"
+    );
+
+    supervisor.hup();
+    let heard = hear_until_ready();
+    assert!(heard[0].starts_with("RELOADING=1"), "{heard:?}");
+    assert!(
+        heard[heard.len() - 1].ends_with("generation 2 serves, 3 workers"),
+        "{heard:?}"
+    );
+    supervisor.wait_for_line("Reload done: generation 2 serves");
+
+    break_slot(2);
+    supervisor.hup();
+    let heard = hear_until_ready();
+    assert!(heard[0].starts_with("RELOADING=1"), "{heard:?}");
+    let last = &heard[heard.len() - 1];
+    assert!(
+        last.contains("Reload failed: 2 of 3 workers were replaced"),
+        "{heard:?}"
+    );
 }
 
 /// Each binds its port itself: the first for all of its generation, too.

@@ -229,6 +229,9 @@ impl World {
             if begins {
                 self.begin(generation);
             }
+            if self.serving.is_none() && self.policy.first_alone && slot == 1 {
+                assert!(self.is_step_ready(), "the first does not go ahead");
+            }
             let roll = self.attempt.as_mut().expect("no attempt");
             assert!(roll.is_due(generation, slot), "slot {slot} is not due");
             roll.step.insert(id);

@@ -110,3 +110,20 @@ fn during_the_very_first_start_it_waits_too_and_after_a_stop_it_is_nothing() {
         ",
     );
 }
+
+/// The reload fails in the very moment, and with its end the place is given up.
+#[test]
+fn what_leaves_in_the_moment_in_which_it_would_be_restarted_is_not_restarted() {
+    play(
+        AUTO,
+        "
+        0 begin => start 1 of 1
+        5 ready 1 => welcome 1
+        100 scale 2 => start 2 of 1 in 1
+        100 reload 7 => start 3 of 2
+        200 scale 1
+        60100 deadline => kill 2 NotReady, 2 failed: not ready, restart 1 in 0, kill 3 NotReady, 3 failed: not ready, 7 failed in 2: not ready
+        60100 idle
+        ",
+    );
+}
