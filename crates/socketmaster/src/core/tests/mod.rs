@@ -1,3 +1,4 @@
+mod check;
 mod histories;
 mod process;
 mod roll;

@@ -8,8 +8,7 @@ use super::process::Process;
 use super::roll::{Places, Roll};
 use crate::config::Restart;
 use crate::core::{
-    Action, Ending, Event, Generation, Policy, Reason, Request, Share, Supervisor, Time, Verdict,
-    Why, WorkerId,
+    Action, Ending, Event, Generation, Policy, Reason, Request, Share, Time, Verdict, Why, WorkerId,
 };
 
 /// A request that has no verdict yet, and the generation that was started for it.
@@ -21,9 +20,9 @@ pub(super) struct World {
     pub(super) now: Time,
     pub(super) event: Option<Event>,
     pub(super) open: Vec<Open>,
-    last_worker: u64,
+    pub(super) last_worker: u64,
     /// The last one of the step before.
-    known_workers: u64,
+    pub(super) known_workers: u64,
     pub(super) last_generation: u64,
     pub(super) attempt: Option<Roll>,
     pub(super) serving: Option<Generation>,
@@ -34,18 +33,18 @@ pub(super) struct World {
     pub(super) covered: BTreeSet<u32>,
     /// Those that need not be covered in this step, because their worker ended, or the place was given up.
     pub(super) bare: BTreeSet<u32>,
-    stops: u32,
+    pub(super) stops: u32,
     /// The status that a stop ends with.
-    stop_status: u8,
+    pub(super) stop_status: u8,
     /// How the first start ended.
     pub(super) last_word: Option<u8>,
     /// The service is over without a stop, with this status.
-    over: Option<u8>,
+    pub(super) over: Option<u8>,
     pub(super) left: Option<u8>,
     /// A crash whose restart has not been announced: in which place, and how long the worker had been ready.
-    owed: Option<(u32, Duration)>,
+    pub(super) owed: Option<(u32, Duration)>,
     /// The worker that ended in this step before it took over, or did not come up again: it must be called failed.
-    failing: Option<(WorkerId, Reason)>,
+    pub(super) failing: Option<(WorkerId, Reason)>,
     /// The share that the verdicts of the attempt that failed in this step must tell.
     pub(super) failed: Option<(Generation, Share)>,
     /// Its other workers, which must be sent away.
@@ -175,7 +174,7 @@ impl World {
         }
     }
 
-    fn is_in_step(&self, id: WorkerId) -> bool {
+    pub(super) fn is_in_step(&self, id: WorkerId) -> bool {
         let roll = self.attempt.as_ref();
         roll.is_some_and(|roll| roll.step.contains(&id))
     }
@@ -391,98 +390,5 @@ impl World {
         );
         place.crashes += 1;
         place.restart_at = Some(self.now + delay);
-    }
-
-    /// What must hold when the core has answered.
-    pub(super) fn check(&mut self, supervisor: &Supervisor) {
-        self.take_over();
-        assert_eq!(self.failing, None, "a failure was not told");
-        assert_eq!(self.owed, None, "a crash was forgotten");
-        assert!(
-            self.withdrawn.is_empty(),
-            "left alone: {:?}",
-            self.withdrawn
-        );
-        if self.stops == 0 && self.over.is_none() && self.attempt.is_none() && self.open.is_empty()
-        {
-            let words: Option<Vec<_>> = self.places.values().map(|p| p.last_word).collect();
-            let last = words.and_then(|words| words.into_iter().max());
-            self.over = self.last_word.or(last);
-        }
-        if let Some(roll) = &self.attempt {
-            let expected = roll.size(&self.policy, self.serving.is_none(), self.is_step_ready());
-            assert_eq!(roll.step.len(), expected, "the size of a step");
-        }
-        let ending = self.stops > 0 || self.over.is_some();
-        let attempted = self.attempt.as_ref().map(|roll| roll.generation);
-        for (request, of) in &self.open {
-            let answerable = match of {
-                Some(generation) => attempted == Some(*generation),
-                None => attempted.is_some(),
-            };
-            assert!(answerable && self.stops == 0, "{request:?} waits for ever");
-        }
-        for process in &self.living {
-            let id = process.id;
-            if self.stops > 0 {
-                assert!(!process.is_wanted(), "{id:?} was not told to leave");
-            }
-            if let (1, Some(Event::Stop(signal)), false) = (self.stops, self.event, process.killed)
-            {
-                assert_eq!(process.told.last(), Some(&signal), "not told of the stop");
-                let times = process.told.iter().filter(|s| **s == signal).count();
-                assert!(
-                    times <= 1 + usize::from(signal == self.policy.stop_signal),
-                    "told twice"
-                );
-            }
-            assert!(
-                self.stops < 2 || process.killed,
-                "{id:?} outlives a second stop"
-            );
-            let place = self.places.get(&process.slot);
-            let old = place.is_some_and(|place| process.generation < place.generation);
-            assert!(
-                !old || !process.is_wanted(),
-                "{id:?} is old and was not told"
-            );
-            let placeless = place.is_none() && !self.is_in_step(id);
-            assert!(!placeless || !process.is_wanted(), "{id:?} has no place");
-            assert_eq!(supervisor.is_ready(id), process.serves(), "is_ready {id:?}");
-        }
-        let wanted = self.living.iter().any(Process::is_wanted);
-        let awaited = wanted || self.next_restart().is_some();
-        assert!(awaited || ending, "nothing runs and nothing is awaited");
-        self.check_places(supervisor, ending);
-        let expected = match () {
-            () if !(ending && self.living.is_empty()) => None,
-            () if self.stops == 0 => self.over,
-            () => Some(self.stop_status),
-        };
-        assert_eq!(self.left, expected, "left, and with which status");
-
-        assert_eq!(supervisor.next_deadline(), self.deadline(), "deadline");
-        assert_eq!(supervisor.serving(), self.serving, "serving");
-        assert_eq!(supervisor.is_reloading(), attempted.is_some(), "reloading");
-        let starting = self.living.iter().filter(|p| p.is_starting()).count();
-        assert_eq!(supervisor.starting().count(), starting, "starting");
-        assert_eq!(supervisor.attempted(), attempted, "attempted");
-        self.welcomed = None;
-        self.failed = None;
-        self.known_workers = self.last_worker;
-    }
-
-    pub(super) fn deadline(&self) -> Option<Time> {
-        let moments = |p: &Process| [p.ready_at(&self.policy), p.kill_at(&self.policy)];
-        let phases = self.living.iter().flat_map(moments).flatten();
-        let roll = self.attempt.as_ref();
-        let baked = roll.filter(|_| self.serving.is_some() && !self.policy.bake.is_zero());
-        let baked = baked.and_then(|roll| roll.baked_at);
-        phases.chain(self.next_restart()).chain(baked).min()
-    }
-
-    /// Everybody has got an answer, and nobody is left.
-    pub(super) fn is_over(&self) -> bool {
-        self.left.is_some() && self.open.is_empty() && self.living.is_empty()
     }
 }
