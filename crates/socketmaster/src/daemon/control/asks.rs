@@ -185,12 +185,7 @@ impl Daemon {
     }
 
     /// Asks the forwarder for the failed worker's last lines: with them the verdict is told.
-    fn hold_back(
-        &mut self,
-        generation: Generation,
-        why: String,
-        tell: UnboundedSender<Progress>,
-    ) {
+    fn hold_back(&mut self, generation: Generation, why: String, tell: UnboundedSender<Progress>) {
         let mut held = HeldBack {
             tell,
             generation: generation.0,
