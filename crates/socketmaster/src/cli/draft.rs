@@ -11,6 +11,9 @@ use crate::config::{
     Adopt, Config, LogFormat, LogTarget, Orphans, Readiness, Restart, Strategy, listeners,
     stop_signals,
 };
+use crate::launcher::FIRST_LISTENER;
+use crate::wire::arguments;
+use crate::wire::protocol::Protocol;
 use crate::wire::uri::ListenUri;
 
 /// What the flags have said so far.
@@ -23,6 +26,8 @@ pub struct Draft {
     pub command: OsString,
     pub listen: Vec<ListenUri>,
     pub adopt: Option<Adopt>,
+    pub env: Vec<Protocol>,
+    pub fd0: String,
     /// `-pid`.
     pub take_over: Option<i32>,
     pub directory: OsString,
@@ -76,11 +81,14 @@ impl Draft {
                 _ => return Err(CliError::NoProgram),
             },
             None if self.command.is_empty() => return Err(CliError::NoCommand { word: None }),
-            None => (self.command, words),
+            None => (self.command.clone(), words),
         };
+        let (args, stdin) = self.with_descriptors(args)?;
         let stop_signal = self.stop_signal;
         Ok(Config {
-            args: args.to_vec(),
+            args,
+            protocols: self.env,
+            stdin,
             directory: Some(PathBuf::from(self.directory))
                 .filter(|path| !path.as_os_str().is_empty()),
             listeners: self.listen,
@@ -116,5 +124,36 @@ impl Draft {
             metrics: self.metrics,
             command,
         })
+    }
+
+    /// The arguments with the descriptors that they name, and the listener that is the standard input. A program that
+    /// opens its own sockets is passed none, and its arguments are its own.
+    fn with_descriptors(
+        &self,
+        args: &[OsString],
+    ) -> Result<(Vec<OsString>, Option<usize>), CliError> {
+        if self.adopt.is_some() {
+            return match (&*self.env, &*self.fd0) {
+                ([], "") => Ok((args.to_vec(), None)),
+                ([], _) => Err(CliError::NothingPassed { flag: "fd0" }),
+                _ => Err(CliError::NothingPassed { flag: "env" }),
+            };
+        }
+        let names = self.listen.iter().map(|uri| uri.name.as_deref());
+        let names: Vec<_> = names.map(Option::unwrap_or_default).collect();
+        let args = args.iter().map(|arg| {
+            arguments::with_descriptors(arg, &names, FIRST_LISTENER).map_err(|missing| {
+                CliError::Argument {
+                    argument: arg.to_string_lossy().into(),
+                    missing,
+                }
+            })
+        });
+        let args = args.collect::<Result<_, _>>()?;
+        let stdin = match &*self.fd0 {
+            "" => None,
+            name => Some(arguments::listener(name, &names).map_err(CliError::Fd0)?),
+        };
+        Ok((args, stdin))
     }
 }

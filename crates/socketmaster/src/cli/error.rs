@@ -5,6 +5,7 @@ use super::orders::Verb;
 use super::values::ValueError;
 use crate::config::listeners::Clash;
 use crate::nearest::nearest;
+use crate::wire::arguments::NoListener;
 
 /// Why the command line is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -76,6 +77,25 @@ pub enum CliError {
         /// The verb.
         verb: &'static str,
     },
+    /// A flag for sockets that are passed, where none are.
+    #[error(
+        "-{flag} is for a program that is passed its sockets: one that is adopted opens its own"
+    )]
+    NothingPassed {
+        /// The flag.
+        flag: &'static str,
+    },
+    /// `{fd:NAME}` without such a listener.
+    #[error("cannot put a descriptor in {argument}: {missing}")]
+    Argument {
+        /// The argument as typed.
+        argument: String,
+        /// Which listener.
+        missing: NoListener,
+    },
+    /// `-fd0` without such a listener.
+    #[error("cannot do -fd0: {0}")]
+    Fd0(NoListener),
     /// `adopt` without a process.
     #[error("-pid is missing: the process whose sockets to take over")]
     NoPid,
@@ -118,10 +138,13 @@ impl CliError {
                 format!("say what to run, as in: {}", form.example())
             }
             Self::CommandFlag { .. } | Self::NoPid => format!("as in: {}", form.example()),
-            Self::MustAdopt { .. } => format!(
+            Self::NothingPassed { .. } | Self::MustAdopt { .. } => format!(
                 "to pass it the sockets instead: {}",
                 Form::Classic.example()
             ),
+            Self::Argument { .. } | Self::Fd0(_) => {
+                "name a listener by -listen NAME=URI, or say its number from 0".into()
+            }
             _ => help,
         }
     }

@@ -124,6 +124,30 @@ pub const FLAGS: &[Flag] = &[
         },
     },
     Flag {
+        name: "env",
+        value: Some("LIST"),
+        default: None,
+        group: Group::Program,
+        help: "How the program is told of the sockets that it is passed, with commas between: systemd, einhorn, \
+               server-starter, nginx, php-fpm. Without this flag, by $EINHORN_FDS, as from the original.",
+        set: |draft, value| {
+            draft.env = values::protocols(value)?;
+            Ok(())
+        },
+    },
+    Flag {
+        name: "fd0",
+        value: Some("NAME"),
+        default: None,
+        group: Group::Program,
+        help: "The listener of this name, or of this number from 0, is the program's standard input too: for inetd \
+               style, and Java's System.inheritedChannel().",
+        set: |draft, value| {
+            draft.fd0 = values::text(value)?.into();
+            Ok(())
+        },
+    },
+    Flag {
         name: "directory",
         value: Some("PATH"),
         default: None,

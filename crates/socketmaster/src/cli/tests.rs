@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::{LogFormat, LogTarget, Orphans, Readiness, Restart, Strategy};
+use crate::wire::protocol::Protocol;
 use flags::FLAGS;
 
 mod verbs;
@@ -32,6 +33,8 @@ fn defaults() {
         directory: None,
         listeners: vec!["tcp://:8080".parse().unwrap()],
         adopt: None,
+        protocols: vec![],
+        stdin: None,
         take_over: None,
         workers: 1,
         strategy: Strategy::Rolling { surge: 1 },
@@ -61,6 +64,8 @@ fn everything_given() {
         "--listen",
         "web=tcp://:80",
         "-listen=unix:///run/app.sock?mode=0660",
+        "-env=nginx,systemd",
+        "-fd0=1",
         "-workers=4",
         "-strategy=all",
         "-bake=30s",
@@ -91,6 +96,8 @@ fn everything_given() {
             "unix:///run/app.sock?mode=0660".parse().unwrap(),
         ],
         adopt: None,
+        protocols: vec![Protocol::Nginx, Protocol::Systemd],
+        stdin: Some(1),
         take_over: None,
         workers: 4,
         strategy: Strategy::All,
@@ -121,6 +128,8 @@ fn words_after_the_flags_are_the_programs() {
         (&["-command", "a", "", "-h"], &["", "-h"]),
         (&["-command", "a", "demo"], &["demo"]),
         (&["-command", "a", "-syslog", "true"], &["true"]),
+        (&["-command", "a", "--", "--fd", "{fd:0}"], &["--fd", "3"]),
+        (&["run", "a", "{fd:0}"], &["{fd:0}"]),
     ] {
         assert_eq!(run(args).args, words(expected), "{args:?}");
     }
@@ -201,6 +210,32 @@ fn errors_say_what_go_says_and_more() {
         (
             &["-workers=0"],
             r#"invalid value "0" for flag -workers: must be a number from 1 to 10000"#,
+        ),
+        (
+            &["-env=nginx,sytemd"],
+            r#"invalid value "nginx,sytemd" for flag -env: there is no "sytemd", only systemd, einhorn, server-starter, nginx, php-fpm (did you mean systemd?)"#,
+        ),
+        (
+            &["-command=a", "-fd0=web"],
+            r#"cannot do -fd0: no listener is named "web": there is 0"#,
+        ),
+        (
+            &[
+                "-command=a",
+                "-listen=web=tcp://:1",
+                "-listen=tcp://:2",
+                "--",
+                "--fd={fd:wbe}",
+            ],
+            r#"cannot put a descriptor in --fd={fd:wbe}: no listener is named "wbe": there are web, 1"#,
+        ),
+        (
+            &["run", "-env=systemd", "--", "a"],
+            "-env is for a program that is passed its sockets: one that is adopted opens its own",
+        ),
+        (
+            &["-command=a", "-adopt", "-fd0=0"],
+            "-fd0 is for a program that is passed its sockets: one that is adopted opens its own",
         ),
         (
             &["-restart=sometimes"],

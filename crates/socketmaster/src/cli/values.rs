@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use crate::nearest::nearest;
+use crate::wire::protocol::Protocol;
 use crate::wire::uri::UriError;
 
 /// Why a value is refused. Starts as Go words it, where Go has a word for it.
@@ -45,6 +47,14 @@ pub enum ValueError {
     /// Not one of the words that the flag takes.
     #[error("must be {0}")]
     Choice(&'static str),
+    /// Not one of the protocols.
+    #[error("there is no {word:?}, only {}{}", Protocol::ALL.map(Protocol::name).join(", "), .nearest.map_or_else(String::new, |name| format!(" (did you mean {name}?)")))]
+    Protocol {
+        /// The word as typed.
+        word: String,
+        /// The protocol that was probably meant.
+        nearest: Option<&'static str>,
+    },
     /// Bytes where text is needed.
     #[error("not UTF-8")]
     NotText,
@@ -69,6 +79,20 @@ pub fn name(value: &OsStr) -> Result<&str, ValueError> {
         return Err(ValueError::Name);
     }
     Ok(name)
+}
+
+/// Protocols with commas between; none for an empty text.
+pub fn protocols(value: &OsStr) -> Result<Vec<Protocol>, ValueError> {
+    let list = text(value)?;
+    let words = list.split(',').filter(|_| !list.is_empty());
+    let known = words.map(|word| {
+        let found = Protocol::ALL.into_iter().find(|each| each.name() == word);
+        found.ok_or_else(|| ValueError::Protocol {
+            word: word.into(),
+            nearest: nearest(word, &Protocol::ALL.map(Protocol::name)),
+        })
+    });
+    known.collect()
 }
 
 /// A count from 0.

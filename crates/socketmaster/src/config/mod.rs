@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::wire::protocol::Protocol;
 use crate::wire::uri::ListenUri;
 
 pub mod listeners;
@@ -19,7 +20,7 @@ pub struct Config {
     pub command: OsString,
     /// What the verbs call it; `None` goes by the program.
     pub name: Option<String>,
-    /// The program's own arguments, without `argv[0]`.
+    /// The program's own arguments, without `argv[0]`, and with descriptors where a listener was named.
     pub args: Vec<OsString>,
     /// Where the program starts; `None` is the supervisor's own directory, by its name.
     pub directory: Option<PathBuf>,
@@ -28,6 +29,10 @@ pub struct Config {
     pub listeners: Vec<ListenUri>,
     /// What the program opens itself and is taken over from it; `None` passes the listeners as descriptors.
     pub adopt: Option<Adopt>,
+    /// How the program is told of the sockets that it is passed; none is as the original does.
+    pub protocols: Vec<Protocol>,
+    /// The index of the listener that is also the program's standard input.
+    pub stdin: Option<usize>,
     /// The pid of a running process whose listening sockets are taken at the start, and which is then told to stop.
     pub take_over: Option<i32>,
     /// How many workers there are, at least one.

@@ -26,6 +26,7 @@ use crate::sys::{clock, scm};
 use crate::wire::environment;
 use crate::wire::launch::{Adopting, LaunchError, Setup, Trap, UserIds};
 use crate::wire::notify::Notice;
+use crate::wire::protocol::{Passed, Protocol};
 use crate::wire::uri::{Address, ListenUri};
 
 /// What every start needs and no reload changes.
@@ -198,7 +199,8 @@ impl Recipe {
         };
         worker.listen(id, self.uid(), inputs)?;
         // Last: without the listeners the launcher ends with our end of the socket, whatever failed before.
-        match hand_over(ours.as_fd(), listeners) {
+        let stdin = self.config.stdin.and_then(|index| listeners.get(index));
+        match hand_over(ours.as_fd(), listeners, stdin) {
             // It has died meanwhile, and its end says so.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
             other => other?,
@@ -225,6 +227,7 @@ impl Recipe {
             user,
             descriptors: self.descriptors,
             death,
+            listen_pid: listeners > 0 && self.config.protocols.contains(&Protocol::Systemd),
             adopt: self.config.adopt.as_ref().map(trap),
         };
         // Plain fields cannot fail to be written; an empty text would be refused by the launcher.
@@ -237,18 +240,23 @@ impl Recipe {
         listeners: &[Listener],
         notify: Option<&NotifySocket>,
     ) -> impl Iterator<Item = (OsString, OsString)> {
-        let names: Vec<String> = listeners.iter().map(Listener::name).collect();
+        let passed: Vec<Passed> = (launcher::FIRST_LISTENER..)
+            .zip(listeners)
+            .map(|(fd, listener)| listener.passed(fd))
+            .collect();
         let worker = environment::Worker {
             generation: seat.generation.0,
             slot: seat.slot,
-            names: &names,
+            passed: &passed,
+            protocols: &self.config.protocols,
+            supervisor: process::id(),
             notify_socket: notify.map(NotifySocket::path),
             user: self
                 .account
                 .as_ref()
                 .map(|(login, account)| (&**login, Path::new(&account.home))),
         };
-        environment::build(std::env::vars_os(), launcher::FIRST_LISTENER, &worker).into_iter()
+        environment::build(std::env::vars_os(), &worker).into_iter()
     }
 
     /// Listens to a worker that was started before an upgrade.
@@ -338,14 +346,15 @@ fn trap(adopt: &Adopt) -> Trap {
     }
 }
 
-/// Sends the listeners and then our standard input.
-fn hand_over(socket: BorrowedFd<'_>, listeners: &[Listener]) -> io::Result<()> {
-    let stdin = io::stdin();
-    let fds: Vec<_> = listeners
-        .iter()
-        .map(Listener::fd)
-        .chain([stdin.as_fd()])
-        .collect();
+/// Sends the listeners and then the standard input: ours, where it is none of them.
+fn hand_over(
+    socket: BorrowedFd<'_>,
+    listeners: &[Listener],
+    stdin: Option<&Listener>,
+) -> io::Result<()> {
+    let ours = io::stdin();
+    let stdin = stdin.map_or(ours.as_fd(), Listener::fd);
+    let fds: Vec<_> = listeners.iter().map(Listener::fd).chain([stdin]).collect();
     fds.chunks(scm::MAX_FDS)
         .try_for_each(|some| scm::send(socket, b"+", some))
 }

@@ -44,6 +44,10 @@ pub fn main(args: &[OsString]) -> ExitCode {
     };
     let mut command = Command::new(program);
     command.arg0(argv0).args(args);
+    if setup.listen_pid {
+        // Ours, which the program keeps (sd_listen_fds(3)): only after the fork does anybody know it.
+        command.env("LISTEN_PID", std::process::id().to_string());
+    }
     let Err(error) = become_program(&setup, &socket, Path::new(directory), program, &mut command);
     if let Ok(answer) = serde_json::to_vec(&error) {
         // If nobody listens any more, nobody wants to know.

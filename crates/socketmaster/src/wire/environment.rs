@@ -6,6 +6,8 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use super::protocol::{Passed, Protocol, einhorn_fds};
+
 /// What is meant for one worker.
 #[derive(Clone, Debug)]
 pub struct Worker<'a> {
@@ -13,8 +15,12 @@ pub struct Worker<'a> {
     pub generation: u64,
     /// The worker's slot in it.
     pub slot: u32,
-    /// The names of the listeners in the order of their descriptors; empty for one without a name.
-    pub names: &'a [String],
+    /// The sockets that it is passed, in the order of their descriptors.
+    pub passed: &'a [Passed],
+    /// How it is told of them, beside our own variables; none is as the original does.
+    pub protocols: &'a [Protocol],
+    /// The supervisor's pid.
+    pub supervisor: u32,
     /// Where the worker may say `READY=1`.
     pub notify_socket: Option<&'a Path>,
     /// Login and home of the user that it runs as.
@@ -47,11 +53,11 @@ pub fn generation_mark(generation: u64) -> String {
 }
 
 /// The variables of a worker. The original sets `EINHORN_FDS` alone; the rest begins with `SOCKETMASTER_`, so that no
-/// program is told of a protocol that nobody asked for.
+/// program is told of a protocol that nobody asked for. Where protocols are asked for, it is told by these alone:
+/// one that understands two would take each socket twice.
 #[must_use]
 pub fn build(
     inherited: impl IntoIterator<Item = (OsString, OsString)>,
-    first_fd: i32,
     worker: &Worker<'_>,
 ) -> BTreeMap<OsString, OsString> {
     let mut all: BTreeMap<OsString, OsString> = inherited
@@ -60,13 +66,19 @@ pub fn build(
         .collect();
     let mut set = |name: &str, value: OsString| all.insert(name.into(), value);
     // A program that opens its own sockets is passed none, and told of none.
-    if !worker.names.is_empty() {
-        let fds: Vec<String> = (first_fd..)
-            .zip(worker.names)
-            .map(|(fd, _)| fd.to_string())
-            .collect();
-        set("EINHORN_FDS", fds.join(" ").into());
-        set("SOCKETMASTER_FD_NAMES", worker.names.join(":").into());
+    if !worker.passed.is_empty() {
+        let said = match worker.protocols {
+            [] => vec![einhorn_fds(worker.passed)],
+            protocols => {
+                let said = protocols.iter().map(|each| each.variables(worker));
+                said.flatten().collect()
+            }
+        };
+        for (name, value) in said {
+            set(&name, value);
+        }
+        let names: Vec<_> = worker.passed.iter().map(|each| &*each.name).collect();
+        set("SOCKETMASTER_FD_NAMES", names.join(":").into());
     }
     set(GENERATION, worker.generation.to_string().into());
     set("SOCKETMASTER_WORKER", worker.slot.to_string().into());
@@ -84,20 +96,137 @@ pub fn build(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::protocol::Bound;
+    use crate::wire::uri::ListenUri;
 
-    fn built(inherited: &[(&str, &str)]) -> BTreeMap<OsString, OsString> {
-        let names = ["web".to_owned(), String::new()];
+    fn socket(fd: i32, uri: &str, bound: Bound) -> Passed {
+        let uri: ListenUri = uri.parse().unwrap();
+        Passed {
+            fd,
+            name: uri.name.unwrap_or_default(),
+            asked: uri.address,
+            bound: Some(bound),
+        }
+    }
+
+    fn inet(address: &str) -> Bound {
+        Bound::Inet(address.parse().unwrap())
+    }
+
+    fn told(
+        inherited: &[(&str, &str)],
+        passed: &[Passed],
+        protocols: &[Protocol],
+    ) -> BTreeMap<OsString, OsString> {
         let worker = Worker {
             generation: 7,
             slot: 0,
-            names: &names,
+            passed,
+            protocols,
+            supervisor: 4242,
             notify_socket: Some(Path::new("/run/n")),
             user: Some(("www-data", Path::new("/var/www"))),
         };
         let inherited = inherited
             .iter()
             .map(|(k, v)| (OsString::from(k), OsString::from(v)));
-        build(inherited, 3, &worker)
+        build(inherited, &worker)
+    }
+
+    fn built(inherited: &[(&str, &str)]) -> BTreeMap<OsString, OsString> {
+        let two = [
+            socket(3, "web=tcp://:80", inet("[::]:80")),
+            socket(4, "tcp://:81", inet("[::]:81")),
+        ];
+        told(inherited, &two, &[])
+    }
+
+    /// What is said of six sockets by one protocol, without our own variables and those of the user.
+    fn said(protocol: Protocol) -> Vec<(String, String)> {
+        let sockets = [
+            socket(3, "web=tcp://:8080", inet("[::]:8080")),
+            socket(4, "unix:///run/a.sock", Bound::Unix("/run/a.sock".into())),
+            socket(5, "tcp://127.0.0.1:81", inet("127.0.0.1:81")),
+            socket(6, "v6=tcp6://[::1]:0", inet("[::1]:4711")),
+            socket(7, "tcp://localhost:82", inet("127.0.0.1:82")),
+            socket(8, "fd://9", inet("[::1]:83")),
+        ];
+        let all = told(&[("LISTEN_PIDFDID", "9")], &sockets, &[protocol]);
+        let all = all
+            .into_iter()
+            .map(|(name, value)| (name.into_string().unwrap(), value.into_string().unwrap()));
+        let others = ["HOME", "USER", "LOGNAME", "NOTIFY_SOCKET"];
+        all.filter(|(name, _)| !name.starts_with("SOCKETMASTER_") && !others.contains(&&**name))
+            .collect()
+    }
+
+    #[test]
+    fn each_protocol_to_the_byte() {
+        for (protocol, expected) in [
+            (
+                Protocol::Systemd,
+                &[
+                    ("LISTEN_FDNAMES", "web:unknown:unknown:v6:unknown:unknown"),
+                    ("LISTEN_FDS", "6"),
+                ][..],
+            ),
+            (
+                Protocol::Einhorn,
+                &[
+                    ("EINHORN_CHILD_INDEX", "0"),
+                    ("EINHORN_FDS", "3 4 5 6 7 8"),
+                    ("EINHORN_FD_0", "3"),
+                    ("EINHORN_FD_1", "4"),
+                    ("EINHORN_FD_2", "5"),
+                    ("EINHORN_FD_3", "6"),
+                    ("EINHORN_FD_4", "7"),
+                    ("EINHORN_FD_5", "8"),
+                    ("EINHORN_FD_COUNT", "6"),
+                    ("EINHORN_FD_FAMILY_0", "AF_INET6"),
+                    ("EINHORN_FD_FAMILY_1", "AF_UNIX"),
+                    ("EINHORN_FD_FAMILY_2", "AF_INET"),
+                    ("EINHORN_FD_FAMILY_3", "AF_INET6"),
+                    ("EINHORN_FD_FAMILY_4", "AF_INET"),
+                    ("EINHORN_FD_FAMILY_5", "AF_INET6"),
+                    ("EINHORN_MASTER_PID", "4242"),
+                ],
+            ),
+            (
+                Protocol::ServerStarter,
+                &[
+                    ("SERVER_STARTER_GENERATION", "7"),
+                    (
+                        "SERVER_STARTER_PORT",
+                        "8080=3;127.0.0.1:81=5;[::1]:4711=6;localhost:82=7;[::1]:83=8;/run/a.sock=4",
+                    ),
+                ],
+            ),
+            (Protocol::Nginx, &[("NGINX", "3;4;5;6;7;8;")]),
+            (
+                Protocol::PhpFpm,
+                &[(
+                    "FPM_SOCKETS",
+                    ":::8080=3,/run/a.sock=4,127.0.0.1:81=5,::1:4711=6,127.0.0.1:82=7,::1:83=8",
+                )],
+            ),
+        ] {
+            let expected: Vec<_> = expected
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect();
+            assert_eq!(said(protocol), expected);
+        }
+    }
+
+    #[test]
+    fn several_protocols_and_none_without_a_socket() {
+        let web = [socket(3, "tcp://:80", inet("[::]:80"))];
+        let all = told(&[], &web, &[Protocol::Systemd, Protocol::Einhorn]);
+        for (name, value) in [("LISTEN_FDS", "1"), ("EINHORN_FDS", "3")] {
+            assert_eq!(all[OsStr::new(name)], value);
+        }
+        let none = told(&[], &[], &[Protocol::Systemd]);
+        assert!(!none.contains_key(OsStr::new("LISTEN_FDS")));
     }
 
     #[test]

@@ -16,6 +16,9 @@ pub struct Setup {
     pub descriptors: Option<u64>,
     /// The signal to get when the supervisor ends, and the supervisor's pid.
     pub death: Option<(i32, i32)>,
+    /// Whether the program is told its own pid, as `LISTEN_PID`.
+    #[serde(default)]
+    pub listen_pid: bool,
     /// Whether the supervisor answers the program's binds.
     #[serde(default)]
     pub adopt: Option<Trap>,

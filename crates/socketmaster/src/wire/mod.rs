@@ -1,5 +1,6 @@
 //! Bytes ↔ values. Nothing here opens, sends or waits.
 
+pub mod arguments;
 pub mod control;
 pub mod environment;
 pub mod exposition;
@@ -8,6 +9,7 @@ pub mod held;
 pub mod launch;
 pub mod line;
 pub mod notify;
+pub mod protocol;
 pub mod sockaddr;
 pub mod split;
 pub mod uri;

@@ -16,8 +16,10 @@ mod place;
 #[cfg(test)]
 mod tests;
 
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
 pub use adopted::TAKEN;
@@ -28,6 +30,7 @@ use crate::core::WorkerId;
 use crate::sys::socket::{self, Local, Type};
 use crate::sys::{fds, socket_path};
 use crate::wire::held::{HeldListener, PathIdentity};
+use crate::wire::protocol::{Bound, Passed};
 use crate::wire::uri::{Address, ListenUri};
 
 /// A listening socket that the supervisor holds.
@@ -97,6 +100,24 @@ impl Listener {
     /// The name given with `NAME=`, else empty.
     pub fn name(&self) -> String {
         self.uri.name.clone().unwrap_or_default()
+    }
+
+    /// What a program is told of it that has it as this descriptor.
+    pub fn passed(&self, fd: i32) -> Passed {
+        Passed {
+            fd,
+            name: self.name(),
+            asked: self.uri.address.clone(),
+            bound: match &self.local {
+                Local::Tcp { address, .. } => Some(Bound::Inet(*address)),
+                Local::Path(path) => Some(Bound::Unix(path.clone())),
+                Local::Abstract(name) => {
+                    let name = [b"@", &**name].concat();
+                    Some(Bound::Unix(OsString::from_vec(name).into()))
+                }
+                Local::Other => None,
+            },
+        }
     }
 
     /// Where it is bound; `None` if only its maker knows.
