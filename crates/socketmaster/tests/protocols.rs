@@ -6,7 +6,6 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rustix::process::Signal;
 use serde_json::{Value, json};
 use testbed::{App, Setup, Supervisor, fixture, free_port, program, setup, until};
 
@@ -38,7 +37,7 @@ fn two() -> (Setup, u16, PathBuf, tempfile::TempDir) {
 #[test]
 fn each_protocol_is_spoken_to_the_byte() {
     let (setup, port, unix, _place) = two();
-    let all = "-env=systemd,einhorn,server-starter,nginx,php-fpm";
+    let all = "-env=systemd,einhorn,server-starter,nginx";
     // What was meant for the supervisor: its pidfd is not the program's.
     let setup = setup.flag(all).variable("LISTEN_PIDFDID", "1");
     let (dump, (supervisor, _app)) = dump(setup, &[]);
@@ -61,7 +60,6 @@ fn each_protocol_is_spoken_to_the_byte() {
         ),
         ("SERVER_STARTER_GENERATION", "1".into()),
         ("NGINX", "3;4;".into()),
-        ("FPM_SOCKETS", format!("127.0.0.1:{port}=3,{unix}=4")),
     ] {
         assert_eq!(dump["variables"][name], value, "{name}");
     }
@@ -128,7 +126,7 @@ fn a_listener_is_the_standard_input_too() {
 }
 
 /// The program answers from the held socket, before and after a reload, and its answers have the pid of a process.
-fn reloads(setup: Setup) {
+fn reloads(setup: Setup, then: impl Fn()) {
     let mut supervisor = setup.variable("PYTHONDONTWRITEBYTECODE", "1").start();
     supervisor.wait_until_serving();
     let old = answering(&supervisor);
@@ -138,6 +136,7 @@ fn reloads(setup: Setup) {
         !testbed::processes::is_alive(old)
     });
     assert_ne!(answering(&supervisor), old);
+    then();
     supervisor.stop();
 }
 
@@ -155,7 +154,10 @@ fn gunicorn_by_systemd() {
         return;
     };
     let args = ["--chdir", APPS, "wsgi:app"];
-    reloads(setup!().flag("-env=systemd").command(gunicorn, &args));
+    reloads(
+        setup!().flag("-env=systemd").command(gunicorn, &args),
+        || (),
+    );
 }
 
 #[test]
@@ -168,7 +170,7 @@ fn puma_by_systemd() {
         "--environment=production",
         &app,
     ];
-    reloads(setup!().flag("-env=systemd").command(puma, &args));
+    reloads(setup!().flag("-env=systemd").command(puma, &args), || ());
 }
 
 #[test]
@@ -195,7 +197,8 @@ fn nginx_by_its_own() {
         return;
     };
     let place = tempfile::tempdir().unwrap();
-    let port = free_port();
+    let (port, socket) = (free_port(), place.path().join("socket"));
+    let unix = socket.display();
     let conf = format!(
         "daemon off; pid pid; error_log stderr notice;
          events {{}}
@@ -204,7 +207,7 @@ fn nginx_by_its_own() {
              client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
              uwsgi_temp_path uwsgi; scgi_temp_path scgi;
              server {{
-                 listen 127.0.0.1:{port};
+                 listen 127.0.0.1:{port}; listen unix:{unix};
                  location / {{ return 200 '{{\"pid\": $pid}}'; }}
              }}
          }}"
@@ -215,8 +218,9 @@ fn nginx_by_its_own() {
         .flag("-env=nginx")
         .flag("-stop-signal=QUIT")
         .listen(format!("tcp://127.0.0.1:{port}"))
+        .listen(format!("unix://{unix}"))
         .command(nginx, &["-p", &prefix, "-c", "conf", "-e", "stderr"]);
-    reloads(setup);
+    reloads(setup, || assert!(socket.exists(), "{unix} is gone"));
 }
 
 /// The listener that `System.inheritedChannel()` gives is descriptor 0, and nothing else will do.
@@ -246,6 +250,7 @@ fn java_by_its_standard_input() {
         setup!()
             .flag("-fd0=0")
             .command(java, &[source.to_str().unwrap()]),
+        || (),
     );
 }
 
@@ -257,34 +262,29 @@ fn php_fpm_by_its_own() {
         return;
     };
     let place = tempfile::tempdir().unwrap();
-    let (port, unix) = (free_port(), place.path().join("s"));
-    let pool = |name: &str, listen: &str| {
-        format!("[{name}]\nlisten = {listen}\nuser = nobody\npm = static\npm.max_children = 1\n")
-    };
-    let conf = format!(
-        "[global]\ndaemonize = no\nerror_log = /proc/self/fd/2\n{}{}",
-        pool("tcp", &format!("127.0.0.1:{port}")),
-        pool("unix", unix.to_str().unwrap())
-    );
+    let ports = [free_port(), free_port()];
+    let pools: String = ports
+        .iter()
+        .map(|port| {
+            format!(
+                "[{port}]\nlisten = 127.0.0.1:{port}\nuser = nobody\npm = static\npm.max_children = 1\n"
+            )
+        })
+        .collect();
     let path = place.path().join("conf");
-    fs::write(&path, conf).unwrap();
-    let mut supervisor = setup!()
-        .flag("-env=php-fpm")
-        .flag("-stop-signal=QUIT")
-        .listen(format!("tcp://127.0.0.1:{port}"))
-        .listen(format!("unix://{}", unix.display()))
-        .command(php, &["-F", "-y", path.to_str().unwrap()])
-        .start();
+    fs::write(&path, format!("[global]\ndaemonize = no\n{pools}")).unwrap();
+    let mut setup = setup!().flag("-env=php-fpm").flag("-stop-signal=QUIT");
+    for port in ports {
+        setup = setup.listen(format!("tcp://127.0.0.1:{port}"));
+    }
+    let args = ["-F", "-O", "-y", path.to_str().unwrap()];
+    let mut supervisor = setup.command(php, &args).start();
     supervisor.wait_until_serving();
-    supervisor.wait_for_line(&format!(
-        "using inherited socket fd=3, \"127.0.0.1:{port}\""
-    ));
-    supervisor.wait_for_line(&format!(
-        "using inherited socket fd=4, \"{}\"",
-        unix.display()
-    ));
     supervisor.hup();
     supervisor.wait_for_line("Reload done");
-    supervisor.signal(Signal::TERM);
-    supervisor.wait();
+    for (fd, port) in (3..).zip(ports) {
+        let found = format!("using inherited socket fd={fd}, \"127.0.0.1:{port}\"");
+        supervisor.wait_for_nth_line(&found, 2);
+    }
+    supervisor.stop();
 }

@@ -14,7 +14,7 @@ use crate::config::{
 use crate::launcher::FIRST_LISTENER;
 use crate::wire::arguments;
 use crate::wire::protocol::Protocol;
-use crate::wire::uri::ListenUri;
+use crate::wire::uri::{Address, ListenUri};
 
 /// What the flags have said so far.
 #[derive(Debug, Default)]
@@ -138,6 +138,13 @@ impl Draft {
                 ([], _) => Err(CliError::NothingPassed { flag: "fd0" }),
                 _ => Err(CliError::NothingPassed { flag: "env" }),
             };
+        }
+        let mut uris = self.listen.iter();
+        let path = uris.find(|uri| matches!(uri.address, Address::UnixPath(_)));
+        if let (true, Some(uri)) = (self.env.contains(&Protocol::PhpFpm), path) {
+            return Err(CliError::PhpFpmPath {
+                uri: uri.text.clone(),
+            });
         }
         let names = self.listen.iter().map(|uri| uri.name.as_deref());
         let names: Vec<_> = names.map(Option::unwrap_or_default).collect();

@@ -96,6 +96,14 @@ pub enum CliError {
     /// `-fd0` without such a listener.
     #[error("cannot do -fd0: {0}")]
     Fd0(NoListener),
+    /// A unix path for PHP-FPM, which would be gone after the first reload (`fpm_sockets_cleanup`).
+    #[error(
+        "-env php-fpm cannot go with {uri}: PHP-FPM removes its unix sockets when it ends, and its successor has the same; listen on TCP"
+    )]
+    PhpFpmPath {
+        /// The listener as typed.
+        uri: String,
+    },
     /// `adopt` without a process.
     #[error("-pid is missing: the process whose sockets to take over")]
     NoPid,

@@ -230,6 +230,15 @@ fn errors_say_what_go_says_and_more() {
             r#"cannot put a descriptor in --fd={fd:wbe}: no listener is named "wbe": there are web, 1"#,
         ),
         (
+            &[
+                "-command=a",
+                "-listen=tcp://:1",
+                "-listen=unix:///s",
+                "-env=php-fpm",
+            ],
+            "-env php-fpm cannot go with unix:///s: PHP-FPM removes its unix sockets when it ends, and its successor has the same; listen on TCP",
+        ),
+        (
             &["run", "-env=systemd", "--", "a"],
             "-env is for a program that is passed its sockets: one that is adopted opens its own",
         ),

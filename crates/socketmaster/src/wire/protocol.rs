@@ -97,13 +97,14 @@ impl Protocol {
                 vec![variable("NGINX", fds.collect::<String>().into())]
             }
             Self::PhpFpm => {
-                let pairs = sockets.iter().filter_map(|socket| {
-                    let address = match socket.bound.as_ref()? {
-                        // Its key is inet_ntop(3), a colon and the port: IPv6 without brackets.
-                        Bound::Inet(at) => format!("{}:{}", at.ip(), at.port()).into(),
-                        Bound::Unix(path) => path.clone().into_os_string(),
-                    };
-                    Some(pair(&address, socket.fd))
+                // The key is inet_ntop(3), a colon and the port: IPv6 without brackets. Unix sockets it removes when it
+                // ends, from under its successor: it must not have them.
+                let pairs = sockets.iter().filter_map(|socket| match &socket.bound {
+                    Some(Bound::Inet(at)) => {
+                        let key = format!("{}:{}", at.ip(), at.port());
+                        Some(pair(key.as_ref(), socket.fd))
+                    }
+                    _ => None,
                 });
                 vec![variable("FPM_SOCKETS", joined(pairs, ","))]
             }
