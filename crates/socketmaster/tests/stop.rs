@@ -249,3 +249,19 @@ fn a_stale_unix_socket_is_replaced_and_a_live_one_is_refused() {
     nothing_is_left_of(&second);
     assert_eq!(supervisor.get("/").version(), "one");
 }
+
+/// Many programs take the same signal a second time for impatience, and drop what they have.
+#[test]
+fn one_that_drains_already_is_not_told_again() {
+    let app = App::new("version one");
+    let mut supervisor = setup!().app(&app).start();
+    supervisor.wait_until_serving();
+    let slow = supervisor.get_slowly(1000);
+    supervisor.hup();
+    supervisor.wait_for_line("Reload done");
+    supervisor.signal(Signal::TERM);
+    assert_eq!(slow.join().unwrap().unwrap().status, 200);
+    assert!(supervisor.wait().success());
+    assert_eq!(supervisor.log().count("(generation 1) to stop"), 1);
+    assert_eq!(supervisor.log().count("(generation 2) to stop"), 1);
+}

@@ -44,9 +44,13 @@ impl Supervisor {
                 Phase::Draining { until } => until.into_iter().chain(patience).min(),
                 Phase::Starting { .. } | Phase::Ready { .. } => patience,
             };
+            // Many programs take the same signal a second time for impatience.
+            let knows = matches!(worker.phase, Phase::Draining { .. }) && worker.was_told(signal);
             worker.phase = Phase::Draining { until };
-            worker.tell(signal);
-            out.push(Action::Forward(*id, signal));
+            if !knows {
+                worker.tell(signal);
+                out.push(Action::Forward(*id, signal));
+            }
         }
         self.leave_if_done(out);
     }

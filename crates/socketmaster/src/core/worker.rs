@@ -70,6 +70,11 @@ impl Worker {
         self.told |= bit(signal);
     }
 
+    /// Whether it was sent this signal.
+    pub(super) fn was_told(&self, signal: i32) -> bool {
+        self.told & bit(signal) != 0
+    }
+
     /// Whether it ended as it was told to: status 0, death by a signal that we sent, or 128 + that signal, which is
     /// what the JVM and many shells make of it.
     pub(super) fn ended_clean(&self, ending: Ending) -> bool {

@@ -90,9 +90,14 @@ impl World {
         match event {
             Event::Reload(request) => self.open.push((request, None)),
             Event::Stop(_) if self.left.is_some() => {}
-            Event::Stop(_) => {
+            Event::Stop(signal) => {
                 self.stops += 1;
                 if self.stops == 1 {
+                    let until = self.policy.kill_timeout.map(|span| self.now + span);
+                    // Who was told in these words before is not told again, and has no longer.
+                    for process in self.living.iter_mut().filter(|p| p.told.contains(&signal)) {
+                        process.leave_by = process.leave_by.into_iter().chain(until).min();
+                    }
                     self.stop_status = self.over.unwrap_or(0);
                     self.attempt = None;
                     self.places.clear();
@@ -315,6 +320,7 @@ impl World {
         assert_eq!(self.stops, 1, "a second stop kills");
         let until = self.policy.kill_timeout.map(|span| self.now + span);
         let process = self.find(id);
+        assert!(!process.told.contains(&signal), "{id:?} was told before");
         process.told.push(signal);
         process.leave_by = process.leave_by.into_iter().chain(until).min();
     }

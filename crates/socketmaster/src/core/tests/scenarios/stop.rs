@@ -117,7 +117,7 @@ fn a_stop_does_not_lengthen_what_a_draining_worker_was_granted() {
         5 ready 1 => welcome 1
         100 reload 7 => start 2 of 2
         150 ready 2 => welcome 2, drain 1, 7 done by 2
-        28000 stop 15 => forward 15 to 1, forward 15 to 2
+        28000 stop 15 => forward 15 to 2
         30150 deadline => kill 1 NotGone
         38000 deadline => kill 2 NotGone
         38001 signal 2 9
@@ -218,7 +218,7 @@ fn a_stop_takes_back_the_restart_that_was_waited_for() {
         150 ready 2 => welcome 2, drain 1, 7 done by 2
         160 exit 2 1 => restart 2 in 0, start 3 of 2
         170 exit 3 1 => 3 failed: exit 1, restart 2 in 109
-        180 stop 15 => forward 15 to 1
+        180 stop 2 => forward 2 to 1
         180 idle
         300 timeout
         400 exit 1 0 => leave with 0

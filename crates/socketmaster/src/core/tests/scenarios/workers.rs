@@ -273,7 +273,7 @@ fn a_stop_in_the_middle_of_a_roll_wins() {
         5 ready 3 => welcome 3
         100 reload 7 => start 4 of 2
         110 ready 4 => welcome 4, drain 1, start 5 of 2 in 1
-        120 stop 15 => 7 superseded, forward 15 to 1, forward 15 to 2, forward 15 to 3, forward 15 to 4, forward 15 to 5
+        120 stop 15 => 7 superseded, forward 15 to 2, forward 15 to 3, forward 15 to 4, forward 15 to 5
         121 ready 5
         130 exit 1 0
         130 exit 2 0
