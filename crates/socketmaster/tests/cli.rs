@@ -130,7 +130,7 @@ fn a_mistake_is_two_lines_and_a_status() {
         ),
         (
             &["run"],
-            1,
+            2,
             "There is no program to run\n\
              say what to run, as in: socketmaster run -- nginx -g 'daemon off;'\n",
         ),

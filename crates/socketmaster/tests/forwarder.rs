@@ -296,7 +296,7 @@ fn workers_write_on_after_the_supervisor_was_killed() {
     let mut worker = forwarder.worker("echo before; read line; echo after; printf end");
     expect(&mut log, "[77] before");
     forwarder.control = File::open("/dev/null").unwrap().into();
-    let line = expect(&mut log, "nobody restarts or reloads its workers");
+    let line = expect(&mut log, "nobody restarts or reloads its workers any more");
     assert!(after_header(&line).starts_with("The supervisor has gone"));
     drop(worker.stdin.take());
     assert!(

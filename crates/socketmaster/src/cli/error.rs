@@ -3,6 +3,7 @@
 use super::form::Form;
 use super::orders::Verb;
 use super::values::ValueError;
+use crate::config::MOST_WORKERS;
 use crate::config::listeners::Clash;
 use crate::nearest::nearest;
 use crate::wire::arguments::NoListener;
@@ -65,6 +66,14 @@ pub enum CliError {
         /// The word that is too much.
         word: String,
     },
+    /// `scale` without a number.
+    #[error("say how many workers, as in: socketmaster scale 4 nginx")]
+    NoWorkers,
+    /// `scale` with something else.
+    #[error(
+        "how many workers must be a number from 1 to {MOST_WORKERS}, as in: socketmaster scale 4 nginx"
+    )]
+    Workers,
     /// `-command` after a verb.
     #[error("-command is not for socketmaster {verb}: name the program after the flags")]
     CommandFlag {
@@ -119,10 +128,10 @@ pub enum CliError {
 }
 
 impl CliError {
-    /// The exit status: 1 where the flags are right but there is nothing to run, as in the original, else 2.
+    /// The exit status: 1 where the original's form has nothing to run, as in the original, else 2.
     pub fn status(&self) -> u8 {
         match self {
-            Self::NoCommand { .. } | Self::NoProgram => 1,
+            Self::NoCommand { .. } => 1,
             _ => 2,
         }
     }

@@ -13,6 +13,7 @@ const CLASSIC: &str = "\
 Usage: socketmaster run [FLAGS] [--] PROGRAM [ARGS]
        socketmaster adopt --pid PID [FLAGS] [--] PROGRAM [ARGS]
        socketmaster reload|status|stop|upgrade [FLAGS] [NAME]
+       socketmaster scale N [NAME]
        socketmaster demo
        socketmaster [FLAGS] -command PATH [--] [ARGS]
 
@@ -23,6 +24,7 @@ connections keep coming. HUP reloads, TERM stops, USR2 upgrades socketmaster.
   adopt                   The same, in the place of a process that runs now.
   reload                  Start the program anew and say how it went.
   status                  Show sockets, processes and the last reload.
+  scale N                 Run more workers, or fewer.
   stop                    Ask all to finish their work and end.
   upgrade                 Replace socketmaster itself and keep all.
   demo                    Show reloads without loss.
@@ -122,6 +124,21 @@ const STATUS_STATUS: &str = "  0                       Healthy
   3                       No such instance runs
 ";
 
+const SCALE: &str = "\
+Usage: socketmaster scale N [NAME]
+
+Runs N workers from now on: more are started beside those that serve, and what
+is too many finishes its work and ends. During a reload it waits for its end.
+
+  socketmaster scale 4 nginx
+";
+
+const SCALE_STATUS: &str = "  0                       Asked for; status shows what comes of it
+  1                       Could not be asked
+  2                       The number is missing or wrong
+  3                       No such instance runs
+";
+
 const STOP: &str = "\
 Usage: socketmaster stop [FLAGS] [NAME]
 
@@ -181,6 +198,7 @@ pub fn of_verb(verb: Verb) -> String {
     let (usage, status) = match verb {
         Verb::Reload => (RELOAD, RELOAD_STATUS),
         Verb::Status => (STATUS, STATUS_STATUS),
+        Verb::Scale => (SCALE, SCALE_STATUS),
         Verb::Stop => (STOP, STOP_STATUS),
         Verb::Upgrade => (UPGRADE, UPGRADE_STATUS),
     };

@@ -1,4 +1,5 @@
-//! The verbs for a supervisor that runs: `socketmaster reload|status|stop|upgrade [FLAGS] [NAME]`.
+//! The verbs for a supervisor that runs: `socketmaster reload|status|scale|stop|upgrade [FLAGS]
+//! [NAME]`.
 //!
 //! Their flags are defined as the supervisor's are, and read by the same walk; but flags may follow the name too,
 //! because no program's own arguments can come there.
@@ -17,13 +18,20 @@ use crate::client::{Order, What};
 pub enum Verb {
     Reload,
     Status,
+    Scale,
     Stop,
     Upgrade,
 }
 
 impl Verb {
     /// All of them, in the order of the help.
-    pub const ALL: [Self; 4] = [Self::Reload, Self::Status, Self::Stop, Self::Upgrade];
+    pub const ALL: [Self; 5] = [
+        Self::Reload,
+        Self::Status,
+        Self::Scale,
+        Self::Stop,
+        Self::Upgrade,
+    ];
 
     /// The verb that these arguments begin with, and what follows it.
     pub fn of(args: &[OsString]) -> Option<(Self, &[OsString])> {
@@ -37,6 +45,7 @@ impl Verb {
         match self {
             Self::Reload => "reload",
             Self::Status => "status",
+            Self::Scale => "scale",
             Self::Stop => "stop",
             Self::Upgrade => "upgrade",
         }
@@ -47,6 +56,7 @@ impl Verb {
         match self {
             Self::Reload => "Start the program anew and say how it went",
             Self::Status => "Show sockets, processes and the last reload",
+            Self::Scale => "Run more workers, or fewer",
             Self::Stop => "Ask all to finish their work and end",
             Self::Upgrade => "Replace socketmaster itself and keep all",
         }
@@ -57,6 +67,7 @@ impl Verb {
         match self {
             Self::Reload => &[&WAIT_DRAINED, &IF_GENERATION, &TIMEOUT],
             Self::Status => &[&JSON],
+            Self::Scale => &[],
             Self::Stop => &[&TIMEOUT],
             Self::Upgrade => &[&UPGRADE_TIMEOUT],
         }
@@ -134,7 +145,7 @@ fn set_timeout(draft: &mut OrderDraft, value: &std::ffi::OsStr) -> Result<(), va
 /// Reads what follows the verb.
 pub fn parse(verb: Verb, args: &[OsString]) -> Result<Invocation, CliError> {
     let mut draft = OrderDraft::default();
-    let (mut given, mut name, mut rest) = (Vec::new(), None, args);
+    let (mut given, mut workers, mut name, mut rest) = (Vec::new(), None, None, args);
     loop {
         rest = match tokens::walk(verb.flags(), rest, &mut draft, &mut given)? {
             End::Help => return Ok(Invocation::Help(help::of_verb(verb))),
@@ -143,6 +154,11 @@ pub fn parse(verb: Verb, args: &[OsString]) -> Result<Invocation, CliError> {
         let Some((word, after)) = rest.split_first() else {
             break;
         };
+        if verb == Verb::Scale && workers.is_none() {
+            let number = values::workers(word).map_err(|_| CliError::Workers)?;
+            (workers, rest) = (Some(number), after);
+            continue;
+        }
         let word = word.to_string_lossy().into_owned();
         if name.is_some() {
             return Err(CliError::SecondName { word });
@@ -162,6 +178,9 @@ pub fn parse(verb: Verb, args: &[OsString]) -> Result<Invocation, CliError> {
             timeout,
         },
         Verb::Status => What::Status { json: draft.json },
+        Verb::Scale => What::Scale {
+            workers: workers.ok_or(CliError::NoWorkers)?,
+        },
         Verb::Stop => What::Stop { timeout },
         Verb::Upgrade => What::Upgrade { timeout },
     };

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use crate::config::MOST_WORKERS;
 use crate::nearest::nearest;
 use crate::wire::protocol::Protocol;
 use crate::wire::uri::UriError;
@@ -36,7 +37,7 @@ pub enum ValueError {
     #[error("a program cannot catch {0}, and so not drain on it")]
     Uncatchable(Signal),
     /// Not a number of workers.
-    #[error("must be a number from 1 to {MOST}")]
+    #[error("must be a number from 1 to {MOST_WORKERS}")]
     Workers,
     /// Not a pid.
     #[error("no process has that number (write it like 4242)")]
@@ -161,15 +162,12 @@ pub fn pid(value: &OsStr) -> Result<i32, ValueError> {
         .ok_or(ValueError::Pid)
 }
 
-/// The most workers that can be asked for: more than a machine runs, so that a slip of the finger is refused.
-const MOST: u32 = 10_000;
-
 /// A number of workers, at least one.
 pub fn workers(value: &OsStr) -> Result<u32, ValueError> {
     let number = integer(value)?;
     u32::try_from(number)
         .ok()
-        .filter(|count| (1..=MOST).contains(count))
+        .filter(|count| (1..=MOST_WORKERS).contains(count))
         .ok_or(ValueError::Workers)
 }
 

@@ -98,7 +98,7 @@ fn late(name: &str, what: &What) -> String {
         What::Reload { .. } => "not done in time; the reload goes on by itself",
         What::Stop { .. } => "not gone in time; it goes on ending by itself",
         What::Upgrade { .. } => "not upgraded in time; if it failed, the log says why",
-        What::Status { .. } => "no answer in time",
+        What::Status { .. } | What::Scale { .. } => "no answer in time",
     };
     format!("{name}: {what}: look with: socketmaster status {name}")
 }

@@ -66,6 +66,16 @@ impl Link {
         collect(answer).await
     }
 
+    /// Has something done, with a JSON body.
+    ///
+    /// # Errors
+    /// As [`Link::ask`].
+    pub(super) async fn tell(&mut self, path: &str, body: &impl Serialize) -> io::Result<()> {
+        let body = serde_json::to_vec(body)?;
+        let answer = self.send(Method::POST, path, body.into()).await?;
+        collect(answer).await.map(drop)
+    }
+
     /// Asks with a JSON body for lines.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! The verbs `reload`, `status`, `stop` and `upgrade`: finds the supervisor, asks it, and shows what it says.
+//! The verbs `reload`, `status`, `scale`, `stop` and `upgrade`: finds the supervisor, asks it, and shows what it says.
 //!
 //! Nothing here is needed for what is asked to happen: a client that is killed half-way has only stopped listening.
 
@@ -7,6 +7,7 @@ mod find;
 mod link;
 mod pace;
 mod reload;
+mod scale;
 mod status;
 mod stop;
 mod story;
@@ -48,6 +49,11 @@ pub enum What {
     Status {
         /// As JSON.
         json: bool,
+    },
+    /// So many workers.
+    Scale {
+        /// How many.
+        workers: u32,
     },
     /// The end.
     Stop {
@@ -98,6 +104,7 @@ async fn obey(order: &Order, screen: &Screen) -> Result<u8, ClientError> {
     let name = order.name.as_deref();
     let limit = match order.what {
         What::Status { json } => return status::run(name, json, screen).await,
+        What::Scale { .. } => Duration::MAX,
         What::Reload { timeout, .. } | What::Stop { timeout } | What::Upgrade { timeout } => {
             timeout.unwrap_or(Duration::MAX)
         }
@@ -113,6 +120,7 @@ async fn obey(order: &Order, screen: &Screen) -> Result<u8, ClientError> {
                 if_generation,
                 ..
             } => reload::run(instance, wait_drained, if_generation, screen).await,
+            What::Scale { workers } => scale::run(instance, workers, screen).await,
             What::Upgrade { .. } => upgrade::run(instance, screen).await,
             What::Stop { .. } | What::Status { .. } => stop::run(instance, screen).await,
         }

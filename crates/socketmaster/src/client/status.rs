@@ -45,6 +45,7 @@ fn show(status: &Status, screen: &Screen) {
     sections.push(std::iter::once(headings).chain(rows).collect::<Vec<_>>());
     let headings = [
         "GENERATION",
+        "SLOT",
         "PID",
         "PHASE",
         "AGE",
@@ -53,7 +54,8 @@ fn show(status: &Status, screen: &Screen) {
         "MEMORY",
         "SAYS",
     ];
-    let rows = status.workers.iter().map(worker);
+    let several = status.workers_wanted > 1;
+    let rows = status.workers.iter().map(|it| worker(it, several));
     let headings = headings.map(String::from).to_vec();
     sections.push(std::iter::once(headings).chain(rows).collect());
     for section in sections.iter().filter(|section| section.len() > 1) {
@@ -146,10 +148,16 @@ fn listener(listener: &ListenerStatus) -> Vec<String> {
     ]
 }
 
-fn worker(worker: &WorkerStatus) -> Vec<String> {
+/// The slot is of interest only where there are several.
+fn worker(worker: &WorkerStatus, several: bool) -> Vec<String> {
     let ready_after = worker.ready_after_ms.map(|ms| format!("{ms} ms"));
     vec![
         worker.generation.to_string(),
+        if several {
+            worker.slot.to_string()
+        } else {
+            String::new()
+        },
         worker.pid.to_string(),
         printable(&worker.phase),
         span(Duration::from_millis(worker.age_ms)),

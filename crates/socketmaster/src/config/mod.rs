@@ -13,6 +13,9 @@ use crate::wire::uri::ListenUri;
 pub mod listeners;
 pub mod stop_signals;
 
+/// The most workers that can be asked for: more than a machine runs, so that a slip of the finger is refused.
+pub const MOST_WORKERS: u32 = 10_000;
+
 /// All that the command line says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {

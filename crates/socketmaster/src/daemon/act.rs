@@ -39,7 +39,18 @@ impl Daemon {
                     .say(format!("Restarting generation {} {when}", generation.0));
                 self.report_restart(generation, &when);
             }
-            Action::Exit(status) => self.exit = Some(status),
+            Action::Exit(status) => self.exit = Some(self.exit_status(status)),
+        }
+    }
+
+    /// The program's own status; but one that was never ready has not done what was asked for, whatever it says. In the
+    /// original's form it is the program's status for all that.
+    fn exit_status(&self, status: u8) -> u8 {
+        let never_ready = self.core.serving().is_none() && self.why_failed.is_some();
+        if status == 0 && never_ready && self.recipe.config.adopt.is_some() {
+            1
+        } else {
+            status
         }
     }
 
@@ -174,6 +185,9 @@ impl Daemon {
         self.note_failed(id);
         self.give_up_adopted(id);
         let crashed = matches!(reason, Reason::Ended(Ending::Exit(1..) | Ending::Signal(_)));
+        if let Some(who) = self.in_the_way.take() {
+            self.log.say(who);
+        }
         let tripped = crashed && !self.bound_nothing;
         if let Some(hint) = tripped.then(|| self.sockets.nonblocking_hint()).flatten() {
             self.log.say(hint);

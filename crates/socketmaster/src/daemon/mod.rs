@@ -77,6 +77,8 @@ struct Daemon {
     watchers: Watchers,
     counters: Counters,
     last_reload: Option<Last>,
+    /// Who kept the worker that has just failed from binding, in words.
+    in_the_way: Option<String>,
     /// Whether the worker that has just ended had come to none of the listeners.
     bound_nothing: bool,
     /// The connections that draining workers had when somebody last looked.
@@ -208,7 +210,7 @@ impl Daemon {
     }
 
     /// Sees to it that there are this many workers, at once or after the reload under way.
-    fn scale(&mut self, workers: u32) {
+    pub(in crate::daemon) fn scale(&mut self, workers: u32) {
         let before = self.core.wanted();
         self.handle(Event::Scale(workers));
         let wanted = self.core.wanted();
@@ -299,6 +301,12 @@ impl Daemon {
         if ending != Ending::NotStarted {
             self.log.say(format!("{pid} {}", words::ending(ending)));
         }
+        self.in_the_way = match (&worker.calls, ending) {
+            (Some(calls), Ending::Exit(1..) | Ending::Signal(_)) if failed => {
+                calls.who_is_in_the_way()
+            }
+            _ => None,
+        };
         self.bound_nothing = worker.calls.as_ref().is_some_and(Calls::has_bound_nothing);
         let generation = worker.generation;
         let drains = !failed && !self.core.is_ready(id);

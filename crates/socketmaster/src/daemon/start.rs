@@ -165,6 +165,7 @@ impl Prepared {
             counters: Counters::default(),
             watchers: Watchers::default(),
             last_reload: None,
+            in_the_way: None,
             bound_nothing: false,
             counted: None,
             why_failed: None,

@@ -84,9 +84,14 @@ fn open(tid: i32) -> io::Result<OwnedFd> {
 }
 
 fn leader(tid: i32) -> io::Result<i32> {
-    let status = fs::read_to_string(format!("/proc/{tid}/status"))?;
-    let id = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
-    id.and_then(|id| id.trim().parse().ok())
+    status(tid, "Tgid:")
+}
+
+fn status(id: i32, field: &str) -> io::Result<i32> {
+    let status = fs::read_to_string(format!("/proc/{id}/status"))?;
+    let value = status.lines().find_map(|line| line.strip_prefix(field));
+    value
+        .and_then(|value| value.trim().parse().ok())
         .ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
@@ -178,26 +183,47 @@ pub fn absolute(tid: i32, path: &Path) -> Option<PathBuf> {
     (Entry::of(&ours).ok()? == entry(tid, Base::Here, path).ok()?).then_some(ours)
 }
 
-/// The process and all that come of it (`/proc/PID/task/TID/children`, proc(5)), itself first.
+/// Its children (`/proc/PID/task/TID/children`, proc(5)).
+#[must_use]
+pub fn children(pid: i32) -> Vec<i32> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task"));
+    let lists = tasks
+        .into_iter()
+        .flatten()
+        .filter_map(|task| fs::read_to_string(task.ok()?.path().join("children")).ok());
+    let lists: Vec<String> = lists.collect();
+    let pids = lists.iter().flat_map(|list| list.split_ascii_whitespace());
+    pids.filter_map(|pid| pid.parse().ok()).collect()
+}
+
+/// The process and all that come of it, itself first.
 #[must_use]
 pub fn tree(pid: i32) -> Vec<i32> {
     let mut tree = vec![pid];
     let mut next = 0;
     while let Some(pid) = tree.get(next).copied() {
         next += 1;
-        let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else {
-            continue;
-        };
-        let lists =
-            tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("children")).ok());
-        for list in lists {
-            tree.extend(
-                list.split_ascii_whitespace()
-                    .filter_map(|pid| pid.parse::<i32>().ok()),
-            );
-        }
+        tree.extend(children(pid));
     }
     tree
+}
+
+/// Its parent (`/proc/PID/status`, proc(5)).
+///
+/// # Errors
+/// There is no such process.
+pub fn parent(pid: i32) -> io::Result<i32> {
+    status(pid, "PPid:")
+}
+
+/// The name of its first thread, of at most 15 bytes (`/proc/PID/comm`, proc(5)).
+///
+/// # Errors
+/// There is no such process.
+pub fn name(pid: i32) -> io::Result<String> {
+    Ok(fs::read_to_string(format!("/proc/{pid}/comm"))?
+        .trim_end()
+        .to_owned())
 }
 
 /// Copies of all sockets that the process has, each once, close-on-exec.

@@ -17,6 +17,14 @@ pub struct ReloadRequest {
     pub wait_drained: bool,
 }
 
+/// What `POST /v1/scale` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScaleRequest {
+    /// How many workers there are to be, at least 1.
+    pub workers: u32,
+}
+
 /// One line of what `POST /v1/reload` answers. The last one is a verdict, or `drained` if that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -99,6 +107,9 @@ pub struct Status {
     pub reloading: bool,
     /// Whether it is about to end.
     pub stopping: bool,
+    /// How many workers are wanted.
+    #[serde(default)]
+    pub workers_wanted: u32,
     /// The sockets that are held.
     pub listeners: Vec<ListenerStatus>,
     /// The processes, oldest generation first.
@@ -130,6 +141,9 @@ pub struct ListenerStatus {
 pub struct WorkerStatus {
     /// Its generation.
     pub generation: u64,
+    /// Its slot in the generation, from 0 on.
+    #[serde(default)]
+    pub slot: u32,
     /// Its pid.
     pub pid: i32,
     /// `starting`, `ready` or `draining`.
@@ -178,9 +192,14 @@ impl Progress {
 }
 
 impl Status {
-    /// Whether all is as it should be: a generation serves, and the last reload did not fail.
+    /// Whether all is as it should be: as many workers are ready as are wanted, and the last reload did not fail.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
-        self.ready && !self.stopping && self.last_reload.as_ref().is_none_or(|last| last.done)
+        let ready = self.workers.iter().filter(|worker| worker.phase == "ready");
+        let enough = ready.count() >= self.workers_wanted as usize;
+        self.ready
+            && enough
+            && !self.stopping
+            && self.last_reload.as_ref().is_none_or(|last| last.done)
     }
 }

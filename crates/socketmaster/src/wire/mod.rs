@@ -9,6 +9,7 @@ pub mod held;
 pub mod launch;
 pub mod line;
 pub mod notify;
+pub mod os_path;
 pub mod protocol;
 pub mod sockaddr;
 pub mod split;

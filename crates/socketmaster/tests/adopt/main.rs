@@ -19,5 +19,6 @@ mod service;
 mod slow;
 mod steps;
 mod stops;
+mod strangers;
 mod takeover;
 mod upgrades;

@@ -5,6 +5,7 @@
 mod finding;
 mod hostile;
 mod reload;
+mod scale;
 mod status;
 mod stop;
 mod upgrade;

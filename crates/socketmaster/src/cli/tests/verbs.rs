@@ -175,7 +175,7 @@ fn what_is_wrong_with_a_verb() {
     ] {
         let error = parse(&words(nothing_to_run)).unwrap_err();
         assert_eq!(error.to_string(), "There is no program to run");
-        assert_eq!(error.status(), 1);
+        assert_eq!(error.status(), 2);
     }
 }
 

@@ -156,11 +156,18 @@ impl Daemon {
             return;
         };
         let (held, wanted) = (listener.actual(), place.uri(file));
+        let cure = match listener.adopted() {
+            None => format!("write -listen {wanted} instead"),
+            Some(_) => {
+                "the program gets what the kernel says, most likely EADDRINUSE; stop and start the service to have \
+                 another address"
+                    .into()
+            }
+        };
         self.say_once(
             id,
             format!(
-                "{tid} binds {wanted}, and the listener held is {held}: they must be the same to the letter. The program \
-                 gets what the kernel says, most likely EADDRINUSE"
+                "{tid} binds {wanted}, and the listener held is {held}: they must be the same to the letter; {cure}"
             ),
         );
     }

@@ -20,6 +20,7 @@
 
 mod answer;
 mod bind;
+mod busy;
 mod calls;
 mod datagrams;
 mod files;

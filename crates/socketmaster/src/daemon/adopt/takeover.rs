@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::daemon::Daemon;
 use crate::daemon::inputs::{Input, Inputs, Task};
 use crate::daemon::listeners::{Listener, Place, Spot, TAKEN};
+use crate::forwarder;
 use crate::sys::peer::Base;
 use crate::sys::process::Child;
 use crate::sys::socket::{self, Kind, Local};
@@ -38,6 +39,22 @@ pub enum TakeOverError {
          its user where ptrace is allowed (kernel.yama.ptrace_scope)"
     )]
     Refused(i32, io::Error),
+    /// It would take all that the machine has.
+    #[error(
+        "Cannot take over {0}: it is the first process of the machine, or of this container, and all others are its children"
+    )]
+    First(i32),
+    /// That is for its own supervisor.
+    #[error(
+        "Cannot take over {pid}: socketmaster (pid {supervisor}) supervises it, and would start it anew. To change the \
+         program: kill -HUP {supervisor}"
+    )]
+    Supervised {
+        /// The process.
+        pid: i32,
+        /// Its supervisor, or itself.
+        supervisor: i32,
+    },
     /// It serves nobody.
     #[error("Cannot take over {0}: neither it nor its children listen on anything{1}")]
     Nothing(i32, &'static str),
@@ -48,6 +65,17 @@ pub enum TakeOverError {
 
 /// The listening sockets of a process and all that come of it. The worker that they come from is none: 0 is never one.
 pub fn take_listeners(pid: i32, config: &Config) -> Result<Vec<Listener>, TakeOverError> {
+    if pid == 1 {
+        return Err(TakeOverError::First(pid));
+    }
+    let parent = peer::parent(pid).ok();
+    if let Some(supervisor) = [Some(pid), parent]
+        .into_iter()
+        .flatten()
+        .find(|p| supervises(*p))
+    {
+        return Err(TakeOverError::Supervised { pid, supervisor });
+    }
     let mut inodes = BTreeSet::new();
     let mut listeners: Vec<Listener> = Vec::new();
     let mut others = false;
@@ -88,6 +116,15 @@ pub fn take_listeners(pid: i32, config: &Config) -> Result<Vec<Listener>, TakeOv
         return Err(TakeOverError::Nothing(pid, hint));
     }
     Ok(listeners)
+}
+
+/// Whether the process is a supervisor: only that has a forwarder for a child.
+fn supervises(pid: i32) -> bool {
+    // The kernel keeps 15 bytes of a name.
+    let name = &forwarder::NAME[..15];
+    peer::children(pid)
+        .into_iter()
+        .any(|child| peer::name(child).is_ok_and(|own| own == name))
 }
 
 fn place(pid: i32, socket: &OwnedFd) -> io::Result<Option<(Place, Option<PathBuf>)>> {

@@ -11,11 +11,13 @@ use hyper::body::{Body, Frame, Incoming};
 use hyper::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Ask;
+use crate::config::MOST_WORKERS;
 use crate::daemon::inputs::{Input, Inputs};
-use crate::wire::control::{ControlError, Progress, ReloadRequest};
+use crate::wire::control::{ControlError, Progress, ReloadRequest, ScaleRequest};
 use crate::wire::exposition::Format;
 
 /// The longest body of a request, and how long it may take to come.
@@ -55,7 +57,17 @@ pub(super) async fn answer(
             _ => text(StatusCode::SERVICE_UNAVAILABLE, "no generation is ready\n"),
         },
         (&Method::POST, "/v1/reload") => match read(request).await {
-            Ok(wanted) => reload(wanted, &inputs),
+            Ok(wanted) => reload(wanted.unwrap_or_default(), &inputs),
+            Err(answer) => answer,
+        },
+        (&Method::POST, "/v1/scale") => match read::<ScaleRequest>(request).await {
+            Ok(Some(ScaleRequest { workers })) if (1..=MOST_WORKERS).contains(&workers) => {
+                begun(ask(&inputs, |answer| Ask::Scale(workers, answer)).await)
+            }
+            Ok(_) => error(
+                StatusCode::BAD_REQUEST,
+                format!("say how many: {{\"workers\": N}}, from 1 to {MOST_WORKERS}"),
+            ),
             Err(answer) => answer,
         },
         (&Method::POST, "/v1/stop") => begun(ask(&inputs, Ask::Stop).await),
@@ -65,11 +77,12 @@ pub(super) async fn answer(
             None => ending(),
         },
         (_, "/v1/status" | "/metrics" | "/healthz" | "/readyz") => not_allowed("GET"),
-        (_, "/v1/reload" | "/v1/stop" | "/v1/upgrade") => not_allowed("POST"),
+        (_, "/v1/reload" | "/v1/scale" | "/v1/stop" | "/v1/upgrade") => not_allowed("POST"),
         _ => error(
             StatusCode::NOT_FOUND,
             format!(
-                "there is no {path}: try /v1/status, /v1/reload, /v1/stop, /v1/upgrade, /metrics, /healthz or /readyz"
+                "there is no {path}: try /v1/status, /v1/reload, /v1/scale, /v1/stop, /v1/upgrade, /metrics, /healthz or \
+                 /readyz"
             ),
         ),
     })
@@ -105,8 +118,8 @@ fn reload(wanted: ReloadRequest, inputs: &Inputs) -> Answer {
     answer
 }
 
-/// The body of a request for a reload; none at all is as good as `{}`.
-async fn read(request: Request<Incoming>) -> Result<ReloadRequest, Answer> {
+/// The body of a request, if it has one.
+async fn read<T: DeserializeOwned>(request: Request<Incoming>) -> Result<Option<T>, Answer> {
     let body = Limited::new(request.into_body(), BODY_MAX).collect();
     let bad = |why: String| error(StatusCode::BAD_REQUEST, why);
     let body = match tokio::time::timeout(PATIENCE, body).await {
@@ -115,9 +128,12 @@ async fn read(request: Request<Incoming>) -> Result<ReloadRequest, Answer> {
         Err(_) => return Err(bad("the request did not come in time".into())),
     };
     if body.is_empty() {
-        return Ok(ReloadRequest::default());
+        return Ok(None);
     }
-    serde_json::from_slice(&body).map_err(|why| bad(format!("cannot read the request: {why}")))
+    let value = serde_json::from_slice(&body);
+    value
+        .map(Some)
+        .map_err(|why| bad(format!("cannot read the request: {why}")))
 }
 
 fn begun(answer: Option<()>) -> Answer {

@@ -79,6 +79,10 @@ impl Daemon {
             Ask::Ready(answer) => drop(answer.send(self.is_serving())),
             Ask::Metrics(format, answer) => drop(answer.send(self.metrics(format))),
             Ask::Reload(wanted, tell) => self.reload_for(wanted, tell),
+            Ask::Scale(workers, answer) => {
+                let _ = answer.send(());
+                self.scale(workers);
+            }
             Ask::Stop(answer) => {
                 let _ = answer.send(());
                 self.log.say("Stopping: asked by the control socket");

@@ -5,8 +5,9 @@
 //!
 //! | request | answer |
 //! | --- | --- |
-//! | `GET /v1/status` | [`Status`](crate::wire::control::Status) |
-//! | `POST /v1/reload` | [`Progress`](crate::wire::control::Progress), one JSON value a line, to the verdict |
+//! | `GET /v1/status` | [`Status`] |
+//! | `POST /v1/reload` | [`Progress`], one JSON value a line, to the verdict |
+//! | `POST /v1/scale` | `{}` when it is so, or will be when the reload is over |
 //! | `POST /v1/stop`, `POST /v1/upgrade` | `{}` when it has begun; 409 and why if the new program does not work |
 //! | `GET /metrics` | what Prometheus reads, as OpenMetrics to who asks for that |
 //! | `GET /healthz`, `GET /readyz` | 200 while the supervisor lives; 200 or 503 as a generation is ready |
@@ -51,6 +52,8 @@ pub enum Ask {
     Metrics(Format, oneshot::Sender<String>),
     /// A new generation.
     Reload(ReloadRequest, mpsc::UnboundedSender<Progress>),
+    /// So many workers.
+    Scale(u32, oneshot::Sender<()>),
     /// The end.
     Stop(oneshot::Sender<()>),
     /// A new supervisor: the answer is the new program's, or why there is none.

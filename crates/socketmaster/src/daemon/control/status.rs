@@ -37,6 +37,7 @@ impl Daemon {
             ready: self.is_serving(),
             reloading: self.core.is_reloading(),
             stopping: self.core.is_stopping(),
+            workers_wanted: self.core.wanted(),
             listeners: self
                 .sockets
                 .listeners()
@@ -91,6 +92,7 @@ impl Daemon {
         let pid = worker.child.pid();
         WorkerStatus {
             generation: worker.generation.0,
+            slot: worker.slot,
             pid,
             phase: self.phase(id).into(),
             age_ms: millis(now(), worker.since),
@@ -107,6 +109,7 @@ impl Daemon {
 fn remnant_status(remnant: &Remnant, pid: Option<i32>) -> WorkerStatus {
     WorkerStatus {
         generation: remnant.generation().0,
+        slot: 0,
         pid: pid.unwrap_or(0),
         phase: "draining".into(),
         age_ms: remnant.since().map_or(0, |since| millis(now(), since)),

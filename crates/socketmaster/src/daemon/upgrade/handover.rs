@@ -34,8 +34,10 @@ pub struct Handover {
     /// Whose state it is.
     pub pid: u32,
     /// The path that we are executed by.
+    #[serde(with = "crate::wire::os_path")]
     pub program: PathBuf,
     /// Where workers start.
+    #[serde(with = "crate::wire::os_path")]
     pub directory: PathBuf,
     /// The limit of open descriptors that we were given.
     pub descriptors: Option<u64>,

@@ -1,0 +1,29 @@
+//! Who is in the way of a program that could not bind: the kernel tells it that the address is in use, and not by whom.
+
+use std::collections::BTreeSet;
+
+use super::Calls;
+use crate::daemon::listeners::Spot;
+use crate::sys::{holder, peer};
+
+impl Calls {
+    /// Strangers that listen where the program wanted to, in words, with what to do.
+    #[must_use]
+    pub fn who_is_in_the_way(&self) -> Option<String> {
+        let supervisor = std::process::id();
+        let ours: BTreeSet<i32> = peer::tree(supervisor.cast_signed()).into_iter().collect();
+        self.seen.own.values().find_map(|own| {
+            let Spot::Inet { address, v6only } = &own.place.spot else {
+                return None;
+            };
+            let holders = holder::of_tcp(*address, *v6only);
+            let stranger = holders
+                .into_iter()
+                .find(|holder| !ours.contains(&holder.pid.cast_signed()))?;
+            Some(format!(
+                "{} is held by {stranger}; to take it over: socketmaster adopt --pid {} -- PROGRAM",
+                own.place, stranger.pid
+            ))
+        })
+    }
+}
