@@ -62,6 +62,16 @@ const NEEDS: &[Need] = &[
         suite: "PHP's built-in server",
     },
     Need {
+        program: "/usr/sbin/php-fpm8.2",
+        package: "php8.2-fpm",
+        suite: "PHP-FPM",
+    },
+    Need {
+        program: "java",
+        package: "default-jdk-headless",
+        suite: "Java",
+    },
+    Need {
         program: "puma",
         package: "puma",
         suite: "Puma, a Ruby server",
