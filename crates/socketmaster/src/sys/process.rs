@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
 
+use super::peer;
+
 /// A child of ours that has not been reaped, held by its pidfd: a signal sent through it can only hit this process.
 #[derive(Debug)]
 pub struct Child {
@@ -188,12 +190,7 @@ pub fn become_subreaper() -> io::Result<()> {
 /// The pids of our children, zombies included (`/proc/self/task/TID/children`; empty where the kernel lacks it).
 #[must_use]
 pub fn children() -> Vec<i32> {
-    let own = rustix::process::getpid().as_raw_nonzero();
-    let list = std::fs::read_to_string(format!("/proc/{own}/task/{own}/children"));
-    let list = list.unwrap_or_default();
-    list.split_ascii_whitespace()
-        .filter_map(|pid| pid.parse().ok())
-        .collect()
+    peer::children(rustix::process::getpid().as_raw_nonzero().get())
 }
 
 /// Lifts the limit of open descriptors to what we are allowed, and returns the one we had: 1,000 listeners need more

@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use testbed::{Supervisor, free_port, get, until};
+use testbed::{Supervisor, free_port, get, setup, shell_status, until};
 
 use crate::nginx::Nginx;
 use crate::service::{leaves_nothing, reload, serve, tcp};
@@ -54,4 +54,12 @@ fn a_version_that_binds_another_port() {
     reload(&supervisor);
     get(&tcp(other), "/").unwrap();
     leaves_nothing(&mut supervisor);
+}
+
+/// Whoever runs `adopt` and then disables the old unit must not be told that all is well.
+#[test]
+fn a_first_version_that_ends_with_0_before_it_is_ready_is_no_success() {
+    let mut supervisor = setup!().command("true", &[]).run(&[]).start();
+    assert_eq!(shell_status(supervisor.wait()), 1);
+    supervisor.wait_for_line("Generation 1 failed: it exited with status 0 before it was ready");
 }
