@@ -9,19 +9,22 @@ use std::time::Duration;
 
 use testbed::{now, until};
 
-use super::Site;
+use super::crowd::{Crowd, MANNERS, connect};
+use super::{Site, end};
 
 /// A reload of the fixture takes some 10 ms; 1,000 threads of clients on a small machine take their time too.
 const BOUND: Duration = Duration::from_secs(3);
 
 const CLIENTS: usize = 1000;
 
+/// What a crowd may add: it is a part of the time in which 1,000 clients are let in.
+const SOON: Duration = Duration::from_millis(500);
+
 #[test]
 fn a_thousand_do_not_delay_a_reload() {
     let site = Site::new("notify");
     let mut supervisor = site.start("site");
-    let directory = format!("socketmaster.{}", supervisor.pid());
-    let socket = site.directory().join(directory).join("control");
+    let socket = site.socket(&supervisor);
     let (over, begun) = (AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {
         for n in 0..CLIENTS {
@@ -35,11 +38,17 @@ fn a_thousand_do_not_delay_a_reload() {
         supervisor.hup();
         supervisor.wait_for_line("Reload done: generation 2 serves");
         let took = begin.elapsed();
+        let begin = now();
+        let reload = site.ask(&["reload"]);
+        let verb_took = begin.elapsed();
         over.store(true, Ordering::Relaxed);
         // Those that wait to be let in are let go.
         let _ = supervisor.stop();
         eprintln!("a reload by HUP among {CLIENTS} hostile clients: {took:?}");
-        assert!(took < BOUND, "{took:?}");
+        eprintln!("and by the verb: {verb_took:?}");
+        assert!(took < BOUND && verb_took < BOUND, "{took:?}, {verb_took:?}");
+        assert_eq!((reload.status, reload.err.as_str()), (0, ""), "{reload:?}");
+        assert!(!reload.out.contains("meanwhile"), "{reload:?}");
     });
 }
 
@@ -64,24 +73,76 @@ fn annoy(socket: &Path, n: usize, over: &AtomicBool, begun: &AtomicUsize) {
 }
 
 #[test]
-fn a_hundred_do_not_delay_a_verb() {
+fn those_who_hold_their_places_delay_no_verb() {
     let site = Site::new("notify");
     let supervisor = site.start("site");
-    let directory = format!("socketmaster.{}", supervisor.pid());
-    let socket = site.directory().join(directory).join("control");
-    // More than are served at once, and fewer than may wait: connecting does not block.
-    let mut clients: Vec<_> = (0..100)
-        .map(|_| UnixStream::connect(&socket).unwrap())
+    let alone = slowest(&site);
+    for (clients, manner) in [64, CLIENTS]
+        .into_iter()
+        .flat_map(|n| MANNERS.map(|manner| (n, manner)))
+    {
+        let crowd = Crowd::come(&site.socket(&supervisor), clients, manner);
+        let among = slowest(&site);
+        eprintln!("reload and status take {alone:?}, among {clients} {manner:?} clients {among:?}");
+        assert!(
+            among < alone * 3 + SOON,
+            "{clients} {manner:?}: {among:?}, alone {alone:?}"
+        );
+        crowd.go();
+    }
+}
+
+#[test]
+fn a_reload_that_is_told_of_is_not_cut_off_by_others() {
+    let site = Site::new("notify");
+    let supervisor = site.start("site");
+    site.app.deploy("version two\nsleep 3000\nnotify");
+    let reload = site.begin(&["reload"]);
+    supervisor.wait_for_nth_line("Starting", 2);
+    let socket = site.socket(&supervisor);
+    let all = MANNERS.map(|manner| Crowd::come(&socket, CLIENTS / MANNERS.len(), manner));
+    // Whoever came before this one has been let in.
+    assert_eq!(site.ask(&["status"]).status, 0);
+    assert_eq!(supervisor.log().count("Reload done"), 0);
+    let reload = end(reload);
+    assert_eq!((reload.status, reload.err.as_str()), (0, ""), "{reload:?}");
+    assert!(reload.out.contains("generation 2 serves"), "{reload:?}");
+    assert!(!reload.out.contains("meanwhile"), "{reload:?}");
+    all.into_iter().for_each(Crowd::go);
+}
+
+#[test]
+fn those_who_wait_for_verdicts_keep_nobody_out() {
+    let site = Site::new("notify");
+    let supervisor = site.start("site");
+    site.app.deploy("sleep 3000\nnotify");
+    let words = "POST /v1/reload HTTP/1.1\r\nhost: x\r\n\r\n";
+    let mut clients: Vec<_> = (0..300)
+        .map(|_| connect(&site.socket(&supervisor)))
         .collect();
-    for (n, client) in clients.iter_mut().enumerate() {
-        client.set_nonblocking(true).unwrap();
-        let slow = format!("POST /v1/reload HTTP/1.1\r\nhost: x\r\ncontent-length: {n}");
-        client.write_all(slow.as_bytes()).unwrap();
+    for client in &mut clients {
+        client.write_all(words.as_bytes()).unwrap();
     }
     let begin = now();
-    let reload = site.ask(&["reload"]);
+    let status = site.ask(&["status"]);
+    assert_eq!(status.status, 0, "{status:?}");
+    assert!(status.out.contains("reload"), "{status:?}");
     let took = begin.elapsed();
-    eprintln!("a reload by the verb behind 100 slow clients: {took:?}");
-    assert_eq!(reload.status, 0, "{reload:?}");
-    assert!(took < Duration::from_secs(15), "{took:?}");
+    assert!(took < BOUND, "{took:?}");
+    assert_eq!(supervisor.log().count("Reload done"), 0);
+}
+
+/// How long the slowest of some reloads and looks takes.
+fn slowest(site: &Site) -> Duration {
+    let one = || {
+        let begin = now();
+        let (reload, status) = (site.ask(&["reload"]), site.ask(&["status"]));
+        assert_eq!(
+            (reload.status, status.status),
+            (0, 0),
+            "{reload:?} {status:?}"
+        );
+        begin.elapsed()
+    };
+    (0..5).map(|_| one()).max().unwrap()
 }

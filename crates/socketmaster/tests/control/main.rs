@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod crowd;
 mod finding;
 mod hostile;
 mod reload;
@@ -55,6 +56,12 @@ impl Site {
         let supervisor = self.setup(name).start();
         supervisor.wait_until_serving();
         supervisor
+    }
+
+    /// The control socket of one of them.
+    fn socket(&self, supervisor: &Supervisor) -> PathBuf {
+        let directory = format!("socketmaster.{}", supervisor.pid());
+        self.directory().join(directory).join("control")
     }
 
     /// A verb to be.

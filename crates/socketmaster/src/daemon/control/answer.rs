@@ -3,11 +3,10 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Either, Full, Limited};
-use hyper::body::{Body, Frame, Incoming};
+use http_body_util::{Either, Full};
+use hyper::body::{Body, Frame};
 use hyper::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
@@ -20,11 +19,7 @@ use crate::daemon::inputs::{Input, Inputs};
 use crate::wire::control::{ControlError, Progress, ReloadRequest, ScaleRequest};
 use crate::wire::exposition::Format;
 
-/// The longest body of a request, and how long it may take to come.
-const BODY_MAX: usize = 64 * 1024;
-const PATIENCE: Duration = Duration::from_secs(5);
-
-type Answer = Response<Either<Full<Bytes>, Lines>>;
+pub(super) type Answer = Response<Either<Full<Bytes>, Lines>>;
 
 /// What a client may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,39 +31,34 @@ pub(super) enum Access {
 }
 
 /// Answers one request.
-pub(super) async fn answer(
-    request: Request<Incoming>,
-    access: Access,
-    inputs: Inputs,
-) -> Result<Answer, Infallible> {
-    let path = request.uri().path().to_owned();
+pub(super) async fn answer(request: &Request<Bytes>, access: Access, inputs: Inputs) -> Answer {
+    let path = request.uri().path();
     if access == Access::Read && request.method() != Method::GET {
-        return Ok(not_allowed("GET"));
+        return not_allowed("GET");
     }
-    Ok(match (request.method(), path.as_str()) {
+    match (request.method(), path) {
         (&Method::GET, "/v1/status") => match ask(&inputs, Ask::Status).await {
             Some(status) => json(StatusCode::OK, &status),
             None => ending(),
         },
-        (&Method::GET, "/metrics") => metrics(&request, &inputs).await,
+        (&Method::GET, "/metrics") => metrics(request, &inputs).await,
         (&Method::GET, "/healthz") => text(StatusCode::OK, "ok\n"),
         (&Method::GET, "/readyz") => match ask(&inputs, Ask::Ready).await {
             Some(true) => text(StatusCode::OK, "ready\n"),
             _ => text(StatusCode::SERVICE_UNAVAILABLE, "no generation is ready\n"),
         },
-        (&Method::POST, "/v1/reload") => match read(request).await {
+        (&Method::POST, "/v1/reload") => match read(request) {
             Ok(wanted) => reload(wanted.unwrap_or_default(), &inputs),
-            Err(answer) => answer,
+            Err(why) => bad_request(why),
         },
-        (&Method::POST, "/v1/scale") => match read::<ScaleRequest>(request).await {
+        (&Method::POST, "/v1/scale") => match read::<ScaleRequest>(request) {
             Ok(Some(ScaleRequest { workers })) if (1..=MOST_WORKERS).contains(&workers) => {
                 begun(ask(&inputs, |answer| Ask::Scale(workers, answer)).await)
             }
-            Ok(_) => error(
-                StatusCode::BAD_REQUEST,
-                format!("say how many: {{\"workers\": N}}, from 1 to {MOST_WORKERS}"),
-            ),
-            Err(answer) => answer,
+            Ok(_) => bad_request(format!(
+                "say how many: {{\"workers\": N}}, from 1 to {MOST_WORKERS}"
+            )),
+            Err(why) => bad_request(why),
         },
         (&Method::POST, "/v1/stop") => begun(ask(&inputs, Ask::Stop).await),
         (&Method::POST, "/v1/upgrade") => match ask(&inputs, Ask::Upgrade).await {
@@ -85,7 +75,12 @@ pub(super) async fn answer(
                  /readyz"
             ),
         ),
-    })
+    }
+}
+
+/// The answer to what cannot be understood.
+pub(super) fn bad_request(why: String) -> Answer {
+    error(StatusCode::BAD_REQUEST, why)
 }
 
 async fn ask<T>(inputs: &Inputs, ask: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Option<T> {
@@ -94,7 +89,7 @@ async fn ask<T>(inputs: &Inputs, ask: impl FnOnce(oneshot::Sender<T>) -> Ask) ->
     answer.await.ok()
 }
 
-async fn metrics(request: &Request<Incoming>, inputs: &Inputs) -> Answer {
+async fn metrics(request: &Request<Bytes>, inputs: &Inputs) -> Answer {
     let accept = request.headers().get(ACCEPT);
     let accept = accept.and_then(|accept| accept.to_str().ok());
     let format = Format::accepted(accept.unwrap_or_default());
@@ -118,22 +113,15 @@ fn reload(wanted: ReloadRequest, inputs: &Inputs) -> Answer {
     answer
 }
 
-/// The body of a request, if it has one.
-async fn read<T: DeserializeOwned>(request: Request<Incoming>) -> Result<Option<T>, Answer> {
-    let body = Limited::new(request.into_body(), BODY_MAX).collect();
-    let bad = |why: String| error(StatusCode::BAD_REQUEST, why);
-    let body = match tokio::time::timeout(PATIENCE, body).await {
-        Ok(Ok(body)) => body.to_bytes(),
-        Ok(Err(why)) => return Err(bad(format!("cannot read the request: {why}"))),
-        Err(_) => return Err(bad("the request did not come in time".into())),
-    };
-    if body.is_empty() {
+/// What the body of a request says, if it has one; or why it cannot be read.
+fn read<T: DeserializeOwned>(request: &Request<Bytes>) -> Result<Option<T>, String> {
+    if request.body().is_empty() {
         return Ok(None);
     }
-    let value = serde_json::from_slice(&body);
+    let value = serde_json::from_slice(request.body());
     value
         .map(Some)
-        .map_err(|why| bad(format!("cannot read the request: {why}")))
+        .map_err(|why| format!("cannot read the request: {why}"))
 }
 
 fn begun(answer: Option<()>) -> Answer {

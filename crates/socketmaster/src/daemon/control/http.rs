@@ -1,28 +1,30 @@
 //! Connections: who may speak, and for how long.
 
+use std::convert::Infallible;
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body_util::{BodyExt, Limited};
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
 
-use super::answer::{Access, answer};
+use super::answer::{self, Access, answer};
+use super::room::{Presence, Room, Underway};
 use crate::daemon::inputs::Inputs;
 use crate::sys::user;
 
-/// Clients that are served at once; the others wait to be accepted.
-const CLIENTS: usize = 64;
-
-/// How long a client may take to say what it wants.
+/// How long a client may take to say what it wants: for the head of its request, and again for the body.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The longest head of a request.
+/// The longest head of a request, and the longest body.
 const HEAD_MAX: usize = 16 * 1024;
+const BODY_MAX: usize = 64 * 1024;
 
 /// After an accept that failed for want of descriptors, say.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -40,15 +42,13 @@ pub(super) trait Door: Send + Sync + 'static {
 
 /// Accepts and serves for as long as it is polled.
 pub(super) async fn serve<D: Door>(door: D, inputs: Inputs) {
-    let room = Arc::new(Semaphore::new(CLIENTS));
-    while let Ok(place) = Arc::clone(&room).acquire_owned().await {
+    let mut room = Room::default();
+    loop {
         match door.next().await {
             Ok(Some(stream)) => {
                 let inputs = inputs.clone();
-                tokio::spawn(async move {
-                    speak(stream, D::ACCESS, inputs).await;
-                    drop(place);
-                });
+                room.admit(|presence| speak(stream, D::ACCESS, presence, inputs))
+                    .await;
             }
             Ok(None) => {}
             Err(_) => tokio::time::sleep(PAUSE).await,
@@ -75,9 +75,21 @@ fn may_speak(stream: &UnixStream) -> bool {
 async fn speak(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     access: Access,
+    presence: Presence,
     inputs: Inputs,
 ) {
-    let service = service_fn(|request| answer(request, access, inputs.clone()));
+    let service = service_fn(|request| {
+        let (presence, inputs) = (presence.clone(), inputs.clone());
+        async move {
+            let request = hear(request).await;
+            let answering = presence.answering();
+            let answer = match request {
+                Ok(request) => answer(&request, access, inputs).await,
+                Err(why) => answer::bad_request(why),
+            };
+            Ok::<_, Infallible>(answer.map(|body| Underway::new(body, answering)))
+        }
+    });
     // A client that breaks off is no error of ours.
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -85,4 +97,15 @@ async fn speak(
         .max_buf_size(HEAD_MAX)
         .serve_connection(TokioIo::new(stream), service)
         .await;
+}
+
+/// The whole request, or why it cannot be had.
+async fn hear(request: Request<Incoming>) -> Result<Request<Bytes>, String> {
+    let (head, body) = request.into_parts();
+    let body = Limited::new(body, BODY_MAX).collect();
+    match tokio::time::timeout(PATIENCE, body).await {
+        Ok(Ok(body)) => Ok(Request::from_parts(head, body.to_bytes())),
+        Ok(Err(why)) => Err(format!("cannot read the request: {why}")),
+        Err(_) => Err("the request did not come in time".into()),
+    }
 }

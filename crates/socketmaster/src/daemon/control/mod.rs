@@ -1,7 +1,8 @@
 //! The control socket: HTTP on a unix socket in the run directory, for its owner and root alone.
 //!
 //! Each connection is a task that speaks HTTP and puts what is asked into the daemon's queue as an [`Ask`]; the answer
-//! comes back through a channel. So a client that is slow, or speaks nonsense, holds up nobody but itself.
+//! comes back through a channel. So a client that is slow, or speaks nonsense, holds up nobody but itself; where many
+//! such take all places, they make place for others (`room`).
 //!
 //! | request | answer |
 //! | --- | --- |
@@ -20,6 +21,7 @@ mod connections;
 mod http;
 mod metrics;
 mod public;
+mod room;
 mod status;
 
 use std::io;
@@ -67,8 +69,8 @@ pub struct Control {
     _serving: Task,
 }
 
-/// Clients that may wait to be accepted.
-const BACKLOG: i32 = 128;
+/// Clients that may wait to be accepted; `net.core.somaxconn` is 4096 too, since Linux 5.4 (listen(2)).
+const BACKLOG: i32 = 4096;
 
 impl Control {
     /// Makes it in the run directory.
@@ -82,7 +84,6 @@ impl Control {
             ..Permissions::default()
         };
         socket_path::bind(socket.as_fd(), &path(directory), permissions)?;
-        socket::listen(socket.as_fd(), BACKLOG)?;
         Self::resume(socket, inputs)
     }
 
@@ -91,6 +92,7 @@ impl Control {
     /// # Errors
     /// Out of descriptors.
     pub fn resume(socket: OwnedFd, inputs: &Inputs) -> io::Result<Self> {
+        socket::listen(socket.as_fd(), BACKLOG)?;
         let listener = StdListener::from(socket.try_clone()?);
         listener.set_nonblocking(true)?;
         let listener = UnixListener::from_std(listener)?;
