@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{UnixListener, UnixStream};
 
 use super::answer::{self, Access, answer};
-use super::room::{Presence, Room, Underway};
+use super::room::{Presence, Room};
 use crate::daemon::inputs::Inputs;
 use crate::sys::user;
 
@@ -82,12 +82,12 @@ async fn speak(
         let (presence, inputs) = (presence.clone(), inputs.clone());
         async move {
             let request = hear(request).await;
-            let answering = presence.answering();
+            presence.asks();
             let answer = match request {
                 Ok(request) => answer(&request, access, inputs).await,
                 Err(why) => answer::bad_request(why),
             };
-            Ok::<_, Infallible>(answer.map(|body| Underway::new(body, answering)))
+            Ok::<_, Infallible>(answer.map(|body| presence.told(body)))
         }
     });
     // A client that breaks off is no error of ours.

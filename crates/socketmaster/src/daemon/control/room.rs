@@ -1,9 +1,9 @@
 //! Room for clients: so many are served at once, and when all places are taken, one makes place for the next.
 //!
-//! A client is silent until a whole request of it has come, and again between its answer and its next request. The one
-//! that has been silent longest goes, so that a client that says nothing, or says it slowly, keeps out nobody. Those
-//! with an answer under way stay, as long as they have not taken more than half of the places: then the one whose answer
-//! began first goes.
+//! A client is silent until a whole request of it has come, and again from its answer on. The one that has been silent
+//! longest goes, so that a client that says nothing, or says it slowly, keeps out nobody. Those who are told what
+//! happens, line by line, stay, as long as they have not taken more than half of the places: then the one that has been
+//! told longest goes.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -24,18 +24,14 @@ const PLACES: usize = 128;
 /// it, those who connect anew as soon as they are sent away come in 6,400 times a second at most.
 const GRACE: Duration = Duration::from_millis(20);
 
-/// What a client is at, and since when.
-#[derive(Clone, Copy, Debug)]
-struct Standing {
-    is_answered: bool,
-    since: Time,
-}
-
-impl Standing {
-    fn now(is_answered: bool) -> Self {
-        let since = now();
-        Self { is_answered, since }
-    }
+/// What a client is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Silent,
+    /// It has asked, and the answer is not ours to hasten: nobody goes now.
+    Asking,
+    /// Its answer is under way, and grows.
+    Told,
 }
 
 /// The clients that have a place.
@@ -44,7 +40,8 @@ pub(super) struct Room(Vec<Place>);
 
 #[derive(Debug)]
 struct Place {
-    standing: watch::Receiver<Standing>,
+    /// And since when.
+    standing: watch::Receiver<(Standing, Time)>,
     serving: Task,
 }
 
@@ -55,7 +52,7 @@ impl Room {
         F: Future<Output = ()> + Send + 'static,
     {
         self.make_place().await;
-        let (presence, standing) = watch::channel(Standing::now(false));
+        let (presence, standing) = watch::channel((Standing::Silent, now()));
         let serving = Task::spawn(serve(Presence(Arc::new(presence))));
         self.0.push(Place { standing, serving });
     }
@@ -63,10 +60,12 @@ impl Room {
     async fn make_place(&mut self) {
         loop {
             self.0.retain(|place| !place.serving.is_over());
-            let Some((at, until)) = self.next_to_go().filter(|_| self.0.len() >= PLACES) else {
+            if self.0.len() < PLACES {
                 return;
-            };
-            if until <= now() {
+            }
+            let next = self.next_to_go();
+            let until = next.map_or(now(), |(_, since)| since) + GRACE;
+            if let Some((at, _)) = next.filter(|_| until <= now()) {
                 self.0.swap_remove(at);
                 return;
             }
@@ -74,57 +73,63 @@ impl Room {
         }
     }
 
-    /// Whose place is the next to be free, and from when on.
+    /// Whose place is the next to be free, and since when it is what it is.
     fn next_to_go(&self) -> Option<(usize, Time)> {
         let all = self.0.iter().map(|place| *place.standing.borrow());
-        let answered = all.clone().filter(|standing| standing.is_answered).count();
-        let too_many = answered > PLACES / 2;
-        let all = all.enumerate().filter(|(_, it)| it.is_answered == too_many);
-        let next = all.min_by_key(|(_, standing)| standing.since);
-        next.map(|(at, standing)| (at, standing.since + GRACE))
+        let is = |wanted| move |(standing, _): &(Standing, Time)| *standing == wanted;
+        let goes = match all.clone().filter(is(Standing::Told)).count() > PLACES / 2 {
+            true => Standing::Told,
+            false => Standing::Silent,
+        };
+        let all = all.map(|(standing, since)| (standing == goes).then_some(since));
+        let all = all.enumerate().filter_map(|(at, since)| Some((at, since?)));
+        all.min_by_key(|(_, since)| *since)
     }
 }
 
 /// A client, as it tells the room what it is at.
 #[derive(Clone, Debug)]
-pub(super) struct Presence(Arc<watch::Sender<Standing>>);
+pub(super) struct Presence(Arc<watch::Sender<(Standing, Time)>>);
 
 impl Presence {
-    /// A whole request has come: it is silent again when this has gone.
-    pub(super) fn answering(&self) -> Answering {
-        self.0.send_replace(Standing::now(true));
-        Answering(self.clone())
+    /// A whole request has come.
+    pub(super) fn asks(&self) {
+        self.is(Standing::Asking);
     }
-}
 
-/// That an answer is under way.
-#[derive(Debug)]
-pub(super) struct Answering(Presence);
-
-impl Drop for Answering {
-    fn drop(&mut self) {
-        let Presence(presence) = &self.0;
-        presence.send_replace(Standing::now(false));
-    }
-}
-
-/// The body of an answer, which is under way until it has been taken off our hands.
-#[derive(Debug)]
-pub(super) struct Underway<B> {
-    body: B,
-    _until_gone: Answering,
-}
-
-impl<B> Underway<B> {
-    pub(super) fn new(body: B, until_gone: Answering) -> Self {
-        Self {
+    /// This is its answer.
+    pub(super) fn told<B: Body>(self, body: B) -> Told<B> {
+        let grows = body.size_hint().exact().is_none();
+        self.is(if grows {
+            Standing::Told
+        } else {
+            Standing::Silent
+        });
+        Told {
             body,
-            _until_gone: until_gone,
+            presence: self,
         }
     }
+
+    fn is(&self, standing: Standing) {
+        self.0.send_replace((standing, now()));
+    }
 }
 
-impl<B: Body + Unpin> Body for Underway<B> {
+/// The body of an answer: when it has ended, the client is silent again.
+#[derive(Debug)]
+pub(super) struct Told<B> {
+    body: B,
+    presence: Presence,
+}
+
+impl<B> Drop for Told<B> {
+    fn drop(&mut self) {
+        self.presence.is(Standing::Silent);
+    }
+}
+
+impl<B: Body + Unpin> Body for Told<B> {
     type Data = B::Data;
     type Error = B::Error;
 
