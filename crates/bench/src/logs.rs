@@ -184,7 +184,8 @@ fn rate(megabytes: usize, from: u64, to: u64) -> f64 {
     megabytes as f64 * 1e3 / millis(from, to)
 }
 
-fn fifo(place: &Place) -> std::path::PathBuf {
+/// A named pipe to read the log from.
+pub(crate) fn fifo(place: &Place) -> std::path::PathBuf {
     let path = place.path("fifo");
     mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("a named pipe");
     path
@@ -264,7 +265,7 @@ fn peak(subject: &Subject) -> Figure {
 }
 
 /// A supervisor whose log goes to this path.
-fn logging(subject: &Subject, place: &Place, log: &Path) -> Setup {
+pub(crate) fn logging(subject: &Subject, place: &Place, log: &Path) -> Setup {
     let redirect = format!("exec \"$@\" 2>'{}'", log.display());
     subject
         .setup()

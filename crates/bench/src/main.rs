@@ -14,8 +14,10 @@ mod adopted;
 mod calls;
 mod clients;
 mod connections;
+mod control;
 mod figure;
 mod growth;
+mod http;
 mod idle;
 mod logs;
 mod nginx;
@@ -24,7 +26,9 @@ mod process;
 mod reload;
 mod report;
 mod role;
+mod status;
 mod subject;
+mod workers;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -45,6 +49,9 @@ const MEASURES: &[(&str, Measure)] = &[
     ("calls", calls::measure),
     ("nginx", nginx::measure),
     ("adopted", adopted::measure),
+    ("status", status::measure),
+    ("control", control::measure),
+    ("workers", workers::measure),
 ];
 
 fn main() -> ExitCode {

@@ -17,6 +17,16 @@ pub(crate) fn waits(pid: i32) -> u64 {
     sum(pid, &["voluntary_ctxt_switches"])
 }
 
+/// Processor time that it has used, in µs (`/proc/PID/schedstat`, of the main thread).
+pub(crate) fn processor_micros(pid: i32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/schedstat")).unwrap_or_default();
+    let nanos = text
+        .split_whitespace()
+        .next()
+        .and_then(|n| n.parse::<u64>().ok());
+    nanos.unwrap_or(0) / 1000
+}
+
 /// `/proc/PID/status` speaks of the main thread alone.
 fn sum(pid: i32, names: &[&str]) -> u64 {
     let threads = fs::read_dir(format!("/proc/{pid}/task"))

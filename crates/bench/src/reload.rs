@@ -79,7 +79,7 @@ fn settle(subject: &Subject, place: &mut Place, supervisor: &Supervisor, generat
 
 /// Starts the app without a supervisor; milliseconds from before the fork to its first instruction, and until it is
 /// ready.
-fn bare(place: &mut Place) -> (f64, f64) {
+pub(crate) fn bare(place: &mut Place) -> (f64, f64) {
     place.reports.clear();
     let mut command = Command::new(this());
     command

@@ -35,6 +35,10 @@ impl Subject {
         }
     }
 
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
+    }
+
     pub(crate) fn setup(&self) -> Setup {
         Setup::exactly(&self.program)
     }

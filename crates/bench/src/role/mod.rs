@@ -1,6 +1,7 @@
 //! What the bench's executable is when it stands behind a supervisor, or beside one to be compared.
 
 mod calls;
+mod finish;
 mod pump;
 mod serve;
 mod write;
@@ -25,6 +26,8 @@ pub(crate) fn main(args: &[String]) -> ExitCode {
     say(reports, "begin", begun);
     let result = match role.as_str() {
         "serve" => serve::serve(reports, args),
+        "finish" => finish::finish(reports),
+        "flow" => write::flow(reports, args),
         "block" => write::block(reports, args),
         "lines" => write::lines(args),
         "pump" => pump::pump(reports, args),

@@ -12,7 +12,7 @@ use nix::sys::signal::{SigSet, Signal};
 use crate::report::{now, say};
 
 /// What it waits for before it ends, and how it gets its listener:
-/// `notify` says READY=1; `hold` takes no notice of the stop; `at ADDRESS` binds by itself.
+/// `notify` says READY=1; `hold` takes no notice of the stop; `at ADDRESS` binds by itself; `keep` keeps connections.
 pub(crate) fn serve(reports: &Path, args: &[String]) -> io::Result<()> {
     let mut term = SigSet::empty();
     term.add(Signal::SIGTERM);
@@ -27,7 +27,11 @@ pub(crate) fn serve(reports: &Path, args: &[String]) -> io::Result<()> {
         let path = std::env::var_os("NOTIFY_SOCKET").ok_or(io::ErrorKind::NotFound)?;
         UnixDatagram::unbound()?.send_to(b"READY=1", path)?;
     }
-    thread::spawn(move || answer(&listener));
+    let keeps = given("keep").is_some();
+    thread::spawn(move || match keeps {
+        true => drop(listener.incoming().collect::<Vec<_>>()),
+        false => answer(&listener),
+    });
     loop {
         term.wait()?;
         say(reports, "term", now());
@@ -49,7 +53,8 @@ fn answer(listener: &TcpListener) {
     }
 }
 
-fn inherited() -> TcpListener {
+/// The supervisor's listener.
+pub(super) fn inherited() -> TcpListener {
     #[expect(unsafe_code, reason = "the protocol is a number")]
     // SAFETY: the supervisor left it open for us, and nothing else here knows its number.
     let fd = unsafe { OwnedFd::from_raw_fd(3) };

@@ -1,7 +1,10 @@
 //! Apps that have much to say.
 
 use std::io::{self, Write, stdout};
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, Signal};
 
@@ -21,11 +24,7 @@ pub(crate) fn block(reports: &Path, args: &[String]) -> io::Result<()> {
             .unwrap_or(0)
     };
     let (mut left, line) = (number(0), number(1));
-    let mut text = vec![b'x'; line.max(BLOCK / line * line)];
-    text.iter_mut()
-        .skip(line - 1)
-        .step_by(line)
-        .for_each(|byte| *byte = b'\n');
+    let text = lines_of(line);
     let mut out = rustix_stdout();
     say(reports, "writes", now());
     while left > 0 {
@@ -39,6 +38,35 @@ pub(crate) fn block(reports: &Path, args: &[String]) -> io::Result<()> {
         term.wait()?;
     }
     Ok(())
+}
+
+/// So many bytes a second as lines, as far as they are taken, without end.
+pub(crate) fn flow(reports: &Path, args: &[String]) -> io::Result<()> {
+    let rate = args.first().and_then(|word| word.parse().ok());
+    let rate: f64 = rate.unwrap_or(0.0);
+    let text = lines_of(100);
+    let path = std::env::var_os("NOTIFY_SOCKET").ok_or(io::ErrorKind::NotFound)?;
+    UnixDatagram::unbound()?.send_to(b"READY=1", path)?;
+    say(reports, "flows", now());
+    let mut out = rustix_stdout();
+    let (begun, mut written) = (Instant::now(), 0.0);
+    loop {
+        while written < begun.elapsed().as_secs_f64() * rate {
+            out.write_all(&text)?;
+            written += text.len() as f64;
+        }
+        thread::sleep(Duration::from_millis(if rate > 0.0 { 1 } else { 1000 }));
+    }
+}
+
+/// A block of lines of this length.
+fn lines_of(length: usize) -> Vec<u8> {
+    let mut text = vec![b'x'; length.max(BLOCK / length * length)];
+    text.iter_mut()
+        .skip(length - 1)
+        .step_by(length)
+        .for_each(|byte| *byte = b'\n');
+    text
 }
 
 /// So many lines, a write each, and the end with the last.
