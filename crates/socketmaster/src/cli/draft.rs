@@ -38,6 +38,8 @@ pub struct Draft {
     pub surge: u32,
     pub bake: Duration,
     pub start: Option<Duration>,
+    /// `-ready`; `None` is auto.
+    pub ready: Option<Readiness>,
     pub settle: Duration,
     pub ready_timeout: Duration,
     pub drain_timeout: Option<Duration>,
@@ -84,6 +86,7 @@ impl Draft {
             None => (self.command.clone(), words),
         };
         let (args, stdin) = self.with_descriptors(args)?;
+        let readiness = self.readiness()?;
         let stop_signal = self.stop_signal;
         Ok(Config {
             args,
@@ -101,12 +104,7 @@ impl Draft {
                 Strategy::Rolling { surge: self.surge }
             },
             bake: self.bake,
-            readiness: match self.start {
-                Some(start) => Readiness::Timer(start),
-                None => Readiness::Auto {
-                    settle: self.settle,
-                },
-            },
+            readiness,
             ready_timeout: self.ready_timeout,
             drain_timeout: self.drain_timeout,
             kill_timeout: self.kill_timeout,
@@ -124,6 +122,23 @@ impl Draft {
             metrics: self.metrics,
             command,
         })
+    }
+
+    /// How a worker shows that it is ready. A descriptor for that must be none of the listeners'.
+    fn readiness(&self) -> Result<Readiness, CliError> {
+        let passed = self.listen.iter().filter(|_| self.adopt.is_none());
+        let mut passed = (FIRST_LISTENER..).zip(passed);
+        match (self.start, &self.ready) {
+            (Some(_), Some(_)) => Err(CliError::StartAndReady),
+            (Some(start), None) => Ok(Readiness::Timer(start)),
+            (None, None) => Ok(Readiness::Auto {
+                settle: self.settle,
+            }),
+            (None, Some(Readiness::Fd(Some(fd)))) if passed.any(|(taken, _)| taken == *fd) => {
+                Err(CliError::ReadyFd { fd: *fd })
+            }
+            (None, Some(readiness)) => Ok(readiness.clone()),
+        }
     }
 
     /// The arguments with the descriptors that they name, and the listener that is the standard input. A program that

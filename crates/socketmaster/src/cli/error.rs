@@ -105,6 +105,19 @@ pub enum CliError {
     /// `-fd0` without such a listener.
     #[error("cannot do -fd0: {0}")]
     Fd0(NoListener),
+    /// Two that decide when the program is ready.
+    #[error(
+        "-start lets time alone decide when the program is ready: leave out either -start or -ready"
+    )]
+    StartAndReady,
+    /// `-ready fd:N` with the number of a listener.
+    #[error(
+        "cannot do -ready fd:{fd}: descriptor {fd} is a listener's; write -ready fd for the first that is free"
+    )]
+    ReadyFd {
+        /// The number.
+        fd: i32,
+    },
     /// A unix path for PHP-FPM, which would be gone after the first reload (`fpm_sockets_cleanup`).
     #[error(
         "-env php-fpm cannot go with {uri}: PHP-FPM removes its unix sockets when it ends, and its successor has the same; listen on TCP"

@@ -206,6 +206,18 @@ pub const FLAGS: &[Flag] = &[
         },
     },
     Flag {
+        name: "ready",
+        value: Some("KIND"),
+        default: Some("auto"),
+        group: Group::Reload,
+        help: "What shows that a program is ready. auto: what -start says. notify: READY=1 to $NOTIFY_SOCKET. \
+               fd or fd:N: a newline on descriptor $SOCKETMASTER_READY_FD. einhorn: an ACK to $EINHORN_SOCK_PATH.",
+        set: |draft, value| {
+            draft.ready = values::readiness(value)?;
+            Ok(())
+        },
+    },
+    Flag {
         name: "settle",
         value: Some("DURATION"),
         default: Some("250ms"),

@@ -119,6 +119,22 @@ fn everything_given() {
 }
 
 #[test]
+fn readiness_of_its_own_kind() {
+    for (args, expected) in [
+        (&["-command=a", "-ready=notify"][..], Readiness::Notify),
+        (&["-command=a", "-ready", "fd:4"], Readiness::Fd(Some(4))),
+        // It is passed none.
+        (&["run", "-ready=fd:3", "a"], Readiness::Fd(Some(3))),
+        (
+            &["-command=a", "-ready=auto", "-start=5"],
+            Readiness::Timer(Duration::from_millis(5)),
+        ),
+    ] {
+        assert_eq!(run(args).readiness, expected, "{args:?}");
+    }
+}
+
+#[test]
 fn words_after_the_flags_are_the_programs() {
     for (args, expected) in [
         (&["-command", "a", "foo", "-bar"][..], &["foo", "-bar"][..]),
@@ -174,6 +190,23 @@ fn bytes_that_are_no_text_pass_through() {
 #[test]
 fn errors_say_what_go_says_and_more() {
     for (args, expected) in [
+        (
+            &["-command=a", "-start=5", "-ready=notify"][..],
+            "-start lets time alone decide when the program is ready: leave out either -start or -ready",
+        ),
+        (
+            &[
+                "-command=a",
+                "-listen=tcp://:1",
+                "-listen=tcp://:2",
+                "-ready=fd:4",
+            ],
+            "cannot do -ready fd:4: descriptor 4 is a listener's; write -ready fd for the first that is free",
+        ),
+        (
+            &["-ready=notfy"],
+            r#"invalid value "notfy" for flag -ready: must be auto, notify, fd, fd:N, einhorn, http://…, or exec:COMMAND (did you mean notify?)"#,
+        ),
         (&["-start"][..], "flag needs an argument: -start"),
         (
             &["-start", "x"],

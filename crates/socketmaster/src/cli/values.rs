@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::config::MOST_WORKERS;
+use crate::config::{Check, MOST_WORKERS, Readiness};
 use crate::nearest::nearest;
 use crate::wire::protocol::Protocol;
 use crate::wire::uri::UriError;
@@ -56,6 +56,15 @@ pub enum ValueError {
         /// The protocol that was probably meant.
         nearest: Option<&'static str>,
     },
+    /// Not a kind of readiness.
+    #[error("must be auto, notify, fd, fd:N, einhorn, http://…, or exec:COMMAND{}", .nearest.map_or_else(String::new, |kind| format!(" (did you mean {kind}?)")))]
+    Ready {
+        /// The kind that was probably meant.
+        nearest: Option<&'static str>,
+    },
+    /// Not a descriptor on which a program can say that it is ready.
+    #[error("N must be 1 or a number from 3 to {MOST_FD}: 0 is the program's input and 2 its log")]
+    ReadyFd,
     /// Bytes where text is needed.
     #[error("not UTF-8")]
     NotText,
@@ -63,6 +72,9 @@ pub enum ValueError {
     #[error(transparent)]
     Uri(#[from] UriError),
 }
+
+/// The highest descriptor under the usual limit of 1024 (getrlimit(2)).
+const MOST_FD: i32 = 1023;
 
 /// The longest duration Go has: about 292 years, in nanoseconds.
 const LONGEST: u64 = i64::MAX as u64;
@@ -94,6 +106,38 @@ pub fn protocols(value: &OsStr) -> Result<Vec<Protocol>, ValueError> {
         })
     });
     known.collect()
+}
+
+/// How a program shows that it is ready; `None` is `auto`, whose settle time has a flag of its own.
+pub fn readiness(value: &OsStr) -> Result<Option<Readiness>, ValueError> {
+    if let Some(command) = value.as_bytes().strip_prefix(b"exec:") {
+        let command = OsStr::from_bytes(command).to_owned();
+        return Ok(Some(Readiness::Check(Check::Exec(command))));
+    }
+    let kind = text(value)?;
+    Ok(Some(match kind {
+        "auto" => return Ok(None),
+        "notify" => Readiness::Notify,
+        "fd" => Readiness::Fd(None),
+        "einhorn" => Readiness::Einhorn,
+        _ if kind.starts_with("http://") => Readiness::Check(Check::Http(kind.into())),
+        _ => match kind.strip_prefix("fd:") {
+            Some(number) => Readiness::Fd(Some(ready_fd(number)?)),
+            None => {
+                let kinds = ["auto", "notify", "fd", "einhorn", "http://", "exec:"];
+                let nearest = nearest(kind, &kinds);
+                return Err(ValueError::Ready { nearest });
+            }
+        },
+    }))
+}
+
+/// Not 0, which programs read, and not 2, whose lines would be lost. Standard output is what s6's own programs take.
+fn ready_fd(number: &str) -> Result<i32, ValueError> {
+    let number = number.parse().ok();
+    number
+        .filter(|fd| *fd == 1 || (3..=MOST_FD).contains(fd))
+        .ok_or(ValueError::ReadyFd)
 }
 
 /// A count from 0.
@@ -338,6 +382,41 @@ mod tests {
             assert_eq!(duration(OsStr::new(text)), expected, "{text}");
         }
         assert_eq!(some_time(OsStr::new("0s")), Err(ValueError::Zero));
+    }
+
+    #[test]
+    fn kinds_of_readiness() {
+        let read = |text: &str| readiness(OsStr::new(text));
+        for (text, kind) in [
+            ("auto", None),
+            ("notify", Some(Readiness::Notify)),
+            ("fd", Some(Readiness::Fd(None))),
+            ("fd:1", Some(Readiness::Fd(Some(1)))),
+            ("fd:17", Some(Readiness::Fd(Some(17)))),
+            ("einhorn", Some(Readiness::Einhorn)),
+            (
+                "http://:80/ok",
+                Some(Readiness::Check(Check::Http("http://:80/ok".into()))),
+            ),
+            (
+                "exec:./ok",
+                Some(Readiness::Check(Check::Exec("./ok".into()))),
+            ),
+        ] {
+            assert_eq!(read(text), Ok(kind), "{text}");
+        }
+        for text in ["fd:", "fd:0", "fd:2", "fd:-1", "fd:1024", "fd:x", "fd: 3"] {
+            assert_eq!(read(text), Err(ValueError::ReadyFd), "{text}");
+        }
+        for (text, nearest) in [
+            ("notfy", Some("notify")),
+            ("ein", Some("einhorn")),
+            ("http:/", Some("http://")),
+            ("", None),
+            ("https://x", Some("http://")),
+        ] {
+            assert_eq!(read(text), Err(ValueError::Ready { nearest }), "{text}");
+        }
     }
 
     #[test]

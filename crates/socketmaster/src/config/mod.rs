@@ -103,7 +103,7 @@ pub enum Strategy {
 }
 
 /// How a worker shows that it is ready.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Readiness {
     /// `READY=1` counts at once; being seen waiting on a listener counts after `settle`; where nothing can be seen,
     /// three seconds of life count.
@@ -113,6 +113,23 @@ pub enum Readiness {
     },
     /// Alive after this long, as the original has it with `-start`. Zero is ready at once.
     Timer(Duration),
+    /// `READY=1` on its `$NOTIFY_SOCKET`, and nothing else.
+    Notify,
+    /// A newline on a descriptor of its own: this one, or the first after the listeners.
+    Fd(Option<i32>),
+    /// The ACK on einhorn's command socket.
+    Einhorn,
+    /// It passes a check of its own port, or a command says so.
+    Check(Check),
+}
+
+/// What is asked whether a worker is ready.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// This URL, beginning with `http://`.
+    Http(String),
+    /// This command.
+    Exec(OsString),
 }
 
 /// What to do when a worker ends by itself.

@@ -37,7 +37,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use attempt::Attempt;
-pub use policy::{BLIND_WAIT, Policy};
+pub use policy::{BLIND_WAIT, Policy, Sign};
 use slots::Slot;
 pub use types::{
     Action, Ending, Event, Generation, Reason, Request, Share, Time, Verdict, Why, WorkerId,

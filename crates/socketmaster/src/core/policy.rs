@@ -8,7 +8,7 @@ use crate::config::{Readiness, Restart};
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
     /// What counts as ready.
-    pub readiness: Readiness,
+    pub sign: Sign,
     /// How long a worker may be starting.
     pub ready_timeout: Duration,
     /// How long an old generation may drain; `None` waits for ever.
@@ -33,3 +33,29 @@ pub struct Policy {
 
 /// Where nothing can be seen of a worker, it is ready when it has lived this long: the original's default.
 pub const BLIND_WAIT: Duration = Duration::from_millis(3000);
+
+/// By what a worker is ready, beside [`Event::Ready`](super::Event::Ready), which counts whenever it comes.
+#[derive(Clone, Copy, Debug)]
+pub enum Sign {
+    /// It was seen waiting, and has lived on for the settle time; where nothing can be seen, for [`BLIND_WAIT`].
+    Waiting {
+        /// How long it must live on.
+        settle: Duration,
+    },
+    /// It has lived for this long.
+    Life(Duration),
+    /// None: only the event.
+    Word,
+}
+
+impl From<&Readiness> for Sign {
+    fn from(readiness: &Readiness) -> Self {
+        match readiness {
+            Readiness::Auto { settle } => Self::Waiting { settle: *settle },
+            Readiness::Timer(after) => Self::Life(*after),
+            Readiness::Notify | Readiness::Fd(_) | Readiness::Einhorn | Readiness::Check(_) => {
+                Self::Word
+            }
+        }
+    }
+}

@@ -3,9 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::Policy;
-use super::policy::BLIND_WAIT;
+use super::policy::{BLIND_WAIT, Sign};
 use super::types::{Ending, Generation, Time};
-use crate::config::Readiness;
 
 /// A worker that has not gone.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -98,13 +97,14 @@ impl Worker {
         else {
             return None;
         };
-        match policy.readiness {
-            Readiness::Timer(after) => launched.map(|at| at + after),
-            Readiness::Auto { settle } => {
+        match policy.sign {
+            Sign::Life(after) => launched.map(|at| at + after),
+            Sign::Waiting { settle } => {
                 let settled = waiting.map(|at| at + settle);
                 let lived = launched.filter(|_| blind).map(|at| at + BLIND_WAIT);
                 settled.into_iter().chain(lived).min()
             }
+            Sign::Word => None,
         }
     }
 
@@ -119,7 +119,7 @@ impl Worker {
                 blind,
                 ..
             } => {
-                let time_decides = blind || matches!(policy.readiness, Readiness::Timer(_));
+                let time_decides = blind || matches!(policy.sign, Sign::Life(_));
                 (!(time_decides && launched.is_some())).then_some(since + policy.ready_timeout)
             }
             Phase::Draining { until } => until,

@@ -176,7 +176,7 @@ impl Daemon {
         let not_adopted = (reason == Reason::NotReady).then(|| self.why_not_adopted(id));
         let why = match self.errors.remove(&id).or(not_adopted.flatten()) {
             Some(error) => error,
-            None => words::failure(reason, config.readiness, config.ready_timeout),
+            None => words::failure(reason, &config.readiness, config.ready_timeout),
         };
         self.log
             .say(format!("Generation {} failed: {why}", generation.0));

@@ -168,8 +168,12 @@ impl Daemon {
     }
 
     fn says_ready(&mut self, id: WorkerId) {
-        // With `-start` time alone decides, as in the original.
-        if matches!(self.recipe.config.readiness, Readiness::Auto { .. }) {
+        // With `-start` time alone decides, as in the original; and what was asked for must not be overtaken.
+        let counts = matches!(
+            self.recipe.config.readiness,
+            Readiness::Auto { .. } | Readiness::Notify
+        );
+        if counts {
             self.reap();
             if !self.ready_too_early(id) {
                 self.handle(Event::Ready(id));

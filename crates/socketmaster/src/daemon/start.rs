@@ -20,7 +20,7 @@ use super::upgrade::Handover;
 use super::worker::Recipe;
 use super::{Daemon, command, now};
 use crate::config::{Config, LogTarget, Strategy};
-use crate::core::{Policy, Supervisor};
+use crate::core::{Policy, Sign, Supervisor};
 use crate::forwarder::options::{Options, SYSLOG};
 use crate::sys::fds;
 use crate::sys::process;
@@ -328,7 +328,7 @@ pub(super) fn log_options(config: &Config) -> Options {
 
 pub(super) fn policy(config: &Config) -> Policy {
     Policy {
-        readiness: config.readiness,
+        sign: Sign::from(&config.readiness),
         ready_timeout: config.ready_timeout,
         drain_timeout: config.drain_timeout,
         kill_timeout: config.kill_timeout,

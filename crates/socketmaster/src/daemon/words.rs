@@ -28,7 +28,7 @@ pub fn ending(ending: Ending) -> String {
 
 /// Why a generation failed.
 #[must_use]
-pub fn failure(reason: Reason, readiness: Readiness, timeout: Duration) -> String {
+pub fn failure(reason: Reason, readiness: &Readiness, timeout: Duration) -> String {
     match reason {
         Reason::Ended(Ending::Exit(0)) => {
             "it exited with status 0 before it was ready (a program that puts itself into the background must be \
@@ -56,6 +56,10 @@ pub fn failure(reason: Reason, readiness: Readiness, timeout: Duration) -> Strin
                     ": none of its processes was seen waiting on a listener, and none said READY=1"
                 }
                 Readiness::Timer(_) => ": the program was not even executed",
+                Readiness::Notify => ": none of its processes said READY=1",
+                Readiness::Fd(_) => ": it wrote no newline to $SOCKETMASTER_READY_FD",
+                Readiness::Einhorn => ": none of its processes sent an ACK to $EINHORN_SOCK_PATH",
+                Readiness::Check(_) => "",
             };
             format!("it was not ready within {}{seen}", span(timeout))
         }

@@ -9,8 +9,8 @@ use fastrand::Rng;
 
 use super::process::Process;
 use super::world::World;
-use crate::config::{Readiness, Restart};
-use crate::core::{Ending, Event, Policy, Request, State, Supervisor, Time, WorkerId};
+use crate::config::Restart;
+use crate::core::{Ending, Event, Policy, Request, Sign, State, Supervisor, Time, WorkerId};
 
 const HISTORIES: u64 = 20_000;
 const STEPS: u32 = 64;
@@ -240,10 +240,10 @@ fn policy(random: &mut Rng) -> Policy {
     ];
     let [settle, timer, ready_timeout, drain_timeout, kill_timeout] = spans;
     Policy {
-        readiness: if random.u32(0..3) == 0 {
-            Readiness::Timer(timer)
-        } else {
-            Readiness::Auto { settle }
+        sign: match random.u32(0..8) {
+            0..2 => Sign::Life(timer),
+            2 => Sign::Word,
+            _ => Sign::Waiting { settle },
         },
         ready_timeout,
         drain_timeout: random.bool().then_some(drain_timeout),

@@ -1,7 +1,6 @@
 //! A process of the world: what became of it and what it was told.
 
-use crate::config::Readiness;
-use crate::core::{BLIND_WAIT, Generation, Policy, Time, WorkerId};
+use crate::core::{BLIND_WAIT, Generation, Policy, Sign, Time, WorkerId};
 
 /// A living process.
 pub(super) struct Process {
@@ -41,10 +40,11 @@ impl Process {
     }
 
     pub(super) fn ready_at(&self, policy: &Policy) -> Option<Time> {
-        match policy.readiness {
+        match policy.sign {
             _ if !self.is_starting() => None,
-            Readiness::Timer(after) => Some(self.launched? + after),
-            Readiness::Auto { settle } => {
+            Sign::Word => None,
+            Sign::Life(after) => Some(self.launched? + after),
+            Sign::Waiting { settle } => {
                 let seen = self.waiting.map(|at| at + settle);
                 let unseen = self
                     .launched
@@ -59,7 +59,7 @@ impl Process {
         if self.killed {
             return None;
         }
-        let timed = self.blind || matches!(policy.readiness, Readiness::Timer(_));
+        let timed = self.blind || matches!(policy.sign, Sign::Life(_));
         if self.is_starting() && !(timed && self.launched.is_some()) {
             return Some(self.since + policy.ready_timeout);
         }

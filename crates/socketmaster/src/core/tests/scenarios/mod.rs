@@ -14,11 +14,11 @@ mod workers;
 
 use std::time::Duration;
 
-use crate::config::{Readiness, Restart};
-use crate::core::Policy;
+use crate::config::Restart;
+use crate::core::{Policy, Sign};
 
 const AUTO: Policy = Policy {
-    readiness: Readiness::Auto {
+    sign: Sign::Waiting {
         settle: Duration::from_millis(250),
     },
     ready_timeout: Duration::from_secs(60),
@@ -33,7 +33,7 @@ const AUTO: Policy = Policy {
     seed: 0,
 };
 const TIMER: Policy = Policy {
-    readiness: Readiness::Timer(Duration::from_secs(3)),
+    sign: Sign::Life(Duration::from_secs(3)),
     ..AUTO
 };
 const BOUNDED: Policy = Policy {

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use super::{AUTO, TIMER};
-use crate::config::Readiness;
-use crate::core::Policy;
 use crate::core::tests::script::play;
+use crate::core::{Policy, Sign};
 
 #[test]
 fn ready_1_counts_at_once() {
@@ -148,7 +147,7 @@ fn with_a_timer_it_counts_that_the_worker_lives_when_it_is_over() {
 fn a_timer_longer_than_the_ready_timeout_is_what_was_asked_for() {
     play(
         Policy {
-            readiness: Readiness::Timer(Duration::from_secs(90)),
+            sign: Sign::Life(Duration::from_secs(90)),
             ..AUTO
         },
         "
@@ -164,7 +163,7 @@ fn a_timer_longer_than_the_ready_timeout_is_what_was_asked_for() {
 fn a_timer_of_zero_is_ready_as_soon_as_it_runs() {
     play(
         Policy {
-            readiness: Readiness::Timer(Duration::ZERO),
+            sign: Sign::Life(Duration::ZERO),
             ..AUTO
         },
         "
