@@ -14,6 +14,8 @@ pub(super) struct Story {
     pub(super) generation: Option<u64>,
     /// How the newest worker got ready: its pid and the milliseconds.
     ready: Option<(i32, u64)>,
+    /// What the newest worker says of itself while it starts.
+    says: String,
     /// The older generations that were told to end and have not.
     draining: Vec<u64>,
     /// The live line.
@@ -40,11 +42,20 @@ impl Story {
                 self.live = format!("generation {generation}: started (pid {pid})");
                 format!("generation {generation} started (pid {pid})")
             }
+            Progress::Says {
+                generation,
+                pid,
+                text,
+            } => {
+                self.says = printable(text);
+                format!("generation {generation} says: {} (pid {pid})", self.says)
+            }
             Progress::Ready {
                 generation,
                 pid,
                 after_ms,
             } => {
+                self.says.clear();
                 self.ready = Some((*pid, *after_ms));
                 self.live += &format!(" … ready after {after_ms} ms");
                 format!("generation {generation} ready after {after_ms} ms (pid {pid})")
@@ -77,7 +88,11 @@ impl Story {
         if self.live.is_empty() {
             return format!("  {}: asked … {took}", self.name);
         }
-        format!("  {}: {} … {took}", self.name, self.live)
+        let says = match &*self.says {
+            "" => String::new(),
+            says => format!(" … {says}"),
+        };
+        format!("  {}: {}{says} … {took}", self.name, self.live)
     }
 
     /// The live line after the verdict.
@@ -118,6 +133,19 @@ mod tests {
             }),
             Some("generation 3 started (pid 77)".into())
         );
+        assert_eq!(
+            hear(Progress::Says {
+                generation: 3,
+                pid: 77,
+                text: "warm\ring".into()
+            }),
+            Some("generation 3 says: warm\\ring (pid 77)".into())
+        );
+        assert_eq!(
+            story.live(took),
+            "  site: generation 3: started (pid 77) … warm\\ring … 300 ms"
+        );
+        let mut hear = |progress| story.hear(&progress);
         let _ = hear(Progress::Ready {
             generation: 3,
             pid: 77,

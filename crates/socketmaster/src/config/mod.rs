@@ -123,6 +123,15 @@ pub enum Readiness {
     Check(Check),
 }
 
+impl Readiness {
+    /// Whether `READY=1` counts. With `-start` time alone decides, as in the original; and what was asked for must not
+    /// be overtaken by a library's word.
+    #[must_use]
+    pub fn hears_notify(&self) -> bool {
+        matches!(self, Self::Auto { .. } | Self::Notify)
+    }
+}
+
 /// What is asked whether a worker is ready.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Check {

@@ -191,6 +191,11 @@ impl Supervisor {
             }),
             Event::Blind(id, is) => self.note(id, |_, _, blind| *blind = is),
             Event::Ready(id) => self.ready(now, id, &mut out),
+            Event::Extend(id, span) => {
+                if let Some(worker) = self.state.workers.get_mut(&id) {
+                    worker.extend(now + span);
+                }
+            }
             Event::Exited(id, ending) => self.exited(now, id, ending, &mut out),
             Event::Timeout => self.expire(now, &mut out),
         }

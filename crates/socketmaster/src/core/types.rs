@@ -50,6 +50,8 @@ pub enum Event {
     Launched(WorkerId),
     /// The worker says that it is ready.
     Ready(WorkerId),
+    /// The worker asks for this much time from now, at least, to become ready.
+    Extend(WorkerId, Duration),
     /// The worker was seen waiting for connections (`true`), or no longer is (`false`).
     Waiting(WorkerId, bool),
     /// Nothing can be seen of the worker (`true`): time must decide; or something can be seen after all (`false`).

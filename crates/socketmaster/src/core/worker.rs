@@ -28,6 +28,9 @@ pub(super) enum Phase {
         waiting: Option<Time>,
         /// Whether time must decide, because nothing can be seen of it.
         blind: bool,
+        /// Until when it has asked for patience.
+        #[serde(default)]
+        extended: Option<Time>,
     },
     Ready {
         since: Time,
@@ -47,6 +50,7 @@ impl Worker {
             launched: None,
             waiting: None,
             blind: false,
+            extended: None,
         };
         Self {
             generation,
@@ -63,6 +67,13 @@ impl Worker {
     /// Whether its program runs, as far as is known.
     pub(super) fn is_launched(&self) -> bool {
         !matches!(self.phase, Phase::Starting { launched: None, .. })
+    }
+
+    /// Is patient with it until then, while it is starting. It never takes anything away, as in systemd.service(5).
+    pub(super) fn extend(&mut self, until: Time) {
+        if let Phase::Starting { extended, .. } = &mut self.phase {
+            *extended = (*extended).max(Some(until));
+        }
     }
 
     pub(super) fn tell(&mut self, signal: i32) {
@@ -117,10 +128,14 @@ impl Worker {
                 since,
                 launched,
                 blind,
+                extended,
                 ..
             } => {
+                let until = extended.into_iter().chain([since + policy.ready_timeout]);
                 let time_decides = blind || matches!(policy.sign, Sign::Life(_));
-                (!(time_decides && launched.is_some())).then_some(since + policy.ready_timeout)
+                (!(time_decides && launched.is_some()))
+                    .then(|| until.max())
+                    .flatten()
             }
             Phase::Draining { until } => until,
             Phase::Ready { .. } | Phase::Killed => None,

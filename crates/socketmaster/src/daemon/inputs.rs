@@ -18,6 +18,10 @@ pub enum Input {
     Launched(WorkerId),
     /// The worker said `READY=1`.
     Ready(WorkerId),
+    /// The worker asks for more time.
+    Asks(WorkerId),
+    /// The worker has said something of itself.
+    Says(WorkerId),
     /// The forwarder has read this pipe to its end.
     PipeClosed(u64),
     /// The forwarder takes messages again.

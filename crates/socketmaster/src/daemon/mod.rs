@@ -30,7 +30,6 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::config::Readiness;
 use crate::core::{Ending, Event, Request, Supervisor, Time, WorkerId};
 use crate::sys::clock;
 use crate::sys::process::{self, End};
@@ -149,6 +148,8 @@ impl Daemon {
             Input::Signal(number, pid) => self.signal(number, pid),
             Input::Launched(id) => self.launched(id),
             Input::Ready(id) => self.says_ready(id),
+            Input::Asks(id) => self.extend(id),
+            Input::Says(id) => self.tell_says(id),
             Input::PipeClosed(pipe) => self.log.closed(pipe),
             Input::LogRoom => self.log.flush(),
             Input::LogRestart => self.log.restart(),
@@ -168,17 +169,27 @@ impl Daemon {
     }
 
     fn says_ready(&mut self, id: WorkerId) {
-        // With `-start` time alone decides, as in the original; and what was asked for must not be overtaken.
-        let counts = matches!(
-            self.recipe.config.readiness,
-            Readiness::Auto { .. } | Readiness::Notify
-        );
-        if counts {
-            self.reap();
-            if !self.ready_too_early(id) {
-                self.handle(Event::Ready(id));
-            }
+        self.reap();
+        if !self.ready_too_early(id) {
+            self.handle(Event::Ready(id));
         }
+    }
+
+    /// A worker that starts asks for time. The service manager is asked for it too while it waits for the same: with a
+    /// second more, so that it hears how it ended before its own patience ends.
+    fn extend(&mut self, id: WorkerId) {
+        let Some(worker) = self.workers.get(&id) else {
+            return;
+        };
+        let Some(span) = worker.asked.take() else {
+            return;
+        };
+        let starting = self.core.starting().any(|starting| starting == id);
+        if starting && self.core.attempted() == Some(worker.generation) {
+            self.manager
+                .extend(span.saturating_add(Duration::from_secs(1)));
+        }
+        self.handle(Event::Extend(id, span));
     }
 
     fn signal(&mut self, number: i32, pid: u32) {

@@ -11,6 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::core::WorkerId;
 use crate::sys::user;
@@ -41,6 +42,28 @@ impl Says {
     pub fn set(&self, status: String) {
         let said = self.0.lock();
         *said.unwrap_or_else(PoisonError::into_inner) = Some(status).filter(|s| !s.is_empty());
+    }
+}
+
+/// The time that a worker has asked for, until the daemon takes note of it: so there is never more than one such word
+/// of it in the daemon's queue.
+#[derive(Clone, Debug, Default)]
+pub struct Asked(Arc<Mutex<Option<Duration>>>);
+
+impl Asked {
+    /// Asks. Whether the daemon is to be told, because it has taken note of all that was asked before.
+    #[must_use]
+    pub fn ask(&self, span: Duration) -> bool {
+        let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = *asked;
+        *asked = before.max(Some(span));
+        before.is_none()
+    }
+
+    /// What was asked for.
+    #[must_use]
+    pub fn take(&self) -> Option<Duration> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 

@@ -10,7 +10,7 @@ use super::guard::Sockets;
 use super::inputs::Inputs;
 use super::listeners::Listener;
 use super::log::Log;
-use super::notify::{NotifySocket, Says};
+use super::notify::{Asked, NotifySocket, Says};
 use super::rundir::RunDir;
 use super::start::{Prepared, Queue, StartUpError, log_options, policy, read_signals};
 use super::upgrade::{Handover, HeldWorker};
@@ -116,6 +116,7 @@ impl Daemon {
             since: held.since,
             notify,
             says: Says::resume(held.says),
+            asked: Asked::default(),
             launch,
             error: held.error,
             calls: match held.calls {

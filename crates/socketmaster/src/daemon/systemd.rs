@@ -7,6 +7,7 @@ use std::ffi::OsStr;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::Duration;
 
 use crate::sys::clock;
 
@@ -39,6 +40,12 @@ impl ServiceManager {
         self.say(&format!("RELOADING=1\nMONOTONIC_USEC={micros}"), status);
     }
 
+    /// What has begun takes this long at least (`EXTEND_TIMEOUT_USEC`).
+    pub fn extend(&self, span: Duration) {
+        let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
+        self.send(&format!("EXTEND_TIMEOUT_USEC={micros}"));
+    }
+
     /// A stop has begun.
     pub fn stopping(&self, status: &str) {
         self.say("STOPPING=1", status);
@@ -51,10 +58,14 @@ impl ServiceManager {
 
     /// Whatever stands in the status, it is one line: the next line would be another word to the manager.
     fn say(&self, word: &str, status: &str) {
+        let message = format!("{word}\nSTATUS={}", status.replace(['\n', '\r'], " "));
+        self.send(message.trim_start());
+    }
+
+    fn send(&self, message: &str) {
         if let Some((socket, address)) = &self.0 {
-            let message = format!("{word}\nSTATUS={}", status.replace(['\n', '\r'], " "));
             // It is a courtesy: a manager that went away takes us with it anyhow.
-            let _ = socket.send_to_addr(message.trim_start().as_bytes(), address);
+            let _ = socket.send_to_addr(message.as_bytes(), address);
         }
     }
 }

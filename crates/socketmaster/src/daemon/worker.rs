@@ -7,13 +7,14 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::adopt::Calls;
 use super::command::{self, LookupError};
 use super::inputs::{Input, Inputs, Task};
 use super::listeners::Listener;
 use super::log::Log;
-use super::notify::{NotifySocket, Says};
+use super::notify::{Asked, NotifySocket, Says};
 use super::rundir::RunDir;
 use crate::config::{Adopt, Config, Orphans};
 use crate::core::{Generation, Time, WorkerId};
@@ -57,6 +58,8 @@ pub struct Worker {
     pub notify: Option<NotifySocket>,
     /// What it last said there of itself.
     pub says: Says,
+    /// The time that it has asked for.
+    pub asked: Asked,
     /// The launcher's socket, until the program runs.
     pub launch: Option<Arc<OwnedFd>>,
     /// Why the program could not be executed.
@@ -189,6 +192,7 @@ impl Recipe {
             since,
             notify,
             says: Says::default(),
+            asked: Asked::default(),
             launch: Some(Arc::clone(&ours)),
             error: None,
             calls: None,
@@ -197,7 +201,7 @@ impl Recipe {
             sight,
             tasks: Vec::new(),
         };
-        worker.listen(id, self.uid(), inputs)?;
+        worker.listen(id, self, inputs)?;
         // Last: without the listeners the launcher ends with our end of the socket, whatever failed before.
         let stdin = self.config.stdin.and_then(|index| listeners.get(index));
         match hand_over(ours.as_fd(), listeners, stdin) {
@@ -264,7 +268,7 @@ impl Recipe {
     /// # Errors
     /// Out of descriptors.
     pub fn resume(&self, worker: &mut Worker, id: WorkerId, inputs: &Inputs) -> io::Result<()> {
-        worker.listen(id, self.uid(), inputs)
+        worker.listen(id, self, inputs)
     }
 }
 
@@ -313,27 +317,48 @@ impl Worker {
         Ok(())
     }
 
-    fn listen(&mut self, id: WorkerId, uid: Option<u32>, inputs: &Inputs) -> io::Result<()> {
+    fn listen(&mut self, id: WorkerId, recipe: &Recipe, inputs: &Inputs) -> io::Result<()> {
         self.listen_to_launcher(id, inputs)?;
+        let (uid, counts) = (recipe.uid(), recipe.config.readiness.hears_notify());
         if let Some(notify) = &self.notify {
             let inputs = inputs.clone();
             // Once is enough: a program that repeats it without end must not fill the queue. It is read on, because
             // others that find the socket full would wait.
             let mut said = false;
-            let says = self.says.clone();
+            let (says, asked) = (self.says.clone(), self.asked.clone());
+            let mut telling: Option<Task> = None;
             let pass_on = move |notice: Notice| {
                 if let Some(status) = notice.status {
                     says.set(status);
+                    if telling.as_ref().is_none_or(Task::is_over) {
+                        telling = Some(tell(id, says.clone(), inputs.clone()));
+                    }
                 }
-                !notice.ready
-                    || std::mem::replace(&mut said, true)
-                    || inputs.send(Input::Ready(id)).is_ok()
+                // Before the word that ends the start.
+                if notice.extend.is_some_and(|span| asked.ask(span)) {
+                    let _ = inputs.send(Input::Asks(id));
+                }
+                let tells = notice.ready && counts && !std::mem::replace(&mut said, true);
+                !tells || inputs.send(Input::Ready(id)).is_ok()
             };
             let listening = NotifySocket::listen(Arc::clone(notify.socket()), uid, pass_on);
             self.tasks.push(Task::spawn(listening));
         }
         Ok(())
     }
+}
+
+/// Tells the daemon of a worker's words, and once more in a while if they have changed by then: a program may change
+/// them as often as it likes.
+fn tell(id: WorkerId, says: Says, inputs: Inputs) -> Task {
+    let told = says.get();
+    let _ = inputs.send(Input::Says(id));
+    Task::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        if says.get() != told {
+            let _ = inputs.send(Input::Says(id));
+        }
+    })
 }
 
 /// Where all that can be adopted has a port, no file has to be guarded.

@@ -38,6 +38,15 @@ pub enum Progress {
         /// Its pid.
         pid: i32,
     },
+    /// It has said something of itself while it starts (`STATUS=`, sd_notify(3)); of words in quick succession the last.
+    Says {
+        /// Its generation.
+        generation: u64,
+        /// Its pid.
+        pid: i32,
+        /// Its words.
+        text: String,
+    },
     /// It is ready.
     Ready {
         /// Its generation.

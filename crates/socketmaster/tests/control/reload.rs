@@ -30,6 +30,34 @@ fn it_tells_each_step_and_the_verdict() {
 }
 
 #[test]
+fn what_the_new_one_says_of_itself_is_shown_while_it_starts() {
+    let site = Site::new(GOOD);
+    let supervisor = site.start("site");
+    let gate = site.app.path("gate");
+    let text = "says warming up\u{1b}[2J\nwait-for gate\nnotify";
+    site.app
+        .deploy(&text.replace("gate", gate.to_str().unwrap()));
+    let reload = site.begin(&["reload"]);
+    until("the status shows it", || {
+        let status = site.ask(&["status"]).out;
+        let mut lines = status.lines();
+        lines.any(|line| line.contains("starting") && line.contains("warming up"))
+    });
+    std::fs::write(gate, "").unwrap();
+    let reload = end(reload);
+    assert_eq!(reload.status, 0);
+    assert_in_order(
+        &reload.out,
+        &[
+            "site: generation 2 started",
+            "site: generation 2 says: warming up\\u{1b}[2J (pid ",
+            "site: generation 2 ready after ",
+        ],
+    );
+    drop(supervisor);
+}
+
+#[test]
 fn one_that_fails_says_why() {
     let site = Site::new(GOOD);
     let supervisor = site.start("site");

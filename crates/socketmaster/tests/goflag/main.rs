@@ -142,6 +142,7 @@ fn original(config: &Config, go: &Flags) -> Flags {
             millis if millis == longest => go.start.max(longest),
             millis => millis,
         },
+        ref other => panic!("{other:?}, which nobody asked for"),
     };
     Flags {
         command: text(&config.command),

@@ -108,7 +108,12 @@ impl History {
             108..112 => self.hear(|id| Event::Waiting(id, false)),
             112..116 => self.hear(|id| Event::Blind(id, true)),
             116..117 => self.hear(|id| Event::Blind(id, false)),
-            117..152 => {
+            117..121 => {
+                let span =
+                    Duration::from_millis([0, 1_000, 20_000, 90_000][self.random.usize(0..4)]);
+                self.hear(|id| Event::Extend(id, span));
+            }
+            121..152 => {
                 let id = self.worker(|p| !p.is_wanted());
                 let ending = self.ending();
                 self.happen(Event::Exited(id, ending));

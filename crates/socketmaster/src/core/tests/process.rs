@@ -11,6 +11,7 @@ pub(super) struct Process {
     pub(super) launched: Option<Time>,
     pub(super) waiting: Option<Time>,
     pub(super) blind: bool,
+    pub(super) extended: Option<Time>,
     pub(super) ready: Option<Time>,
     /// Signals it got, the oldest first.
     pub(super) told: Vec<i32>,
@@ -61,7 +62,8 @@ impl Process {
         }
         let timed = self.blind || matches!(policy.sign, Sign::Life(_));
         if self.is_starting() && !(timed && self.launched.is_some()) {
-            return Some(self.since + policy.ready_timeout);
+            let own = self.since + policy.ready_timeout;
+            return Some(self.extended.map_or(own, |until| until.max(own)));
         }
         self.leave_by
     }

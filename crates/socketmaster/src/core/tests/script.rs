@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::str::SplitWhitespace;
+use std::time::Duration;
 
 use crate::core::{
     Action, Ending, Event, Generation, Policy, Reason, Request, State, Supervisor, Time, Verdict,
@@ -66,6 +67,10 @@ fn event(word: &str, words: &mut SplitWhitespace) -> Event {
         "busy" => Event::Waiting(WorkerId(number(words)), false),
         "blind" => Event::Blind(WorkerId(number(words)), true),
         "sighted" => Event::Blind(WorkerId(number(words)), false),
+        "extend" => {
+            let id = WorkerId(number(words));
+            Event::Extend(id, Duration::from_millis(number(words)))
+        }
         "timeout" => Event::Timeout,
         "exit" => {
             let id = WorkerId(number(words));

@@ -120,6 +120,10 @@ impl World {
             }
             Event::Waiting(id, false) => self.starting(id, |p| p.waiting = None),
             Event::Blind(id, blind) => self.starting(id, |p| p.blind = blind),
+            Event::Extend(id, span) => self.starting(id, |p| {
+                let until = now + span;
+                p.extended = Some(p.extended.map_or(until, |before| before.max(until)));
+            }),
             Event::Exited(id, ending) => {
                 if let Some(at) = self.living.iter().position(|p| p.id == id) {
                     let process = self.living.swap_remove(at);
@@ -250,6 +254,7 @@ impl World {
             launched: None,
             waiting: None,
             blind: false,
+            extended: None,
             ready: None,
             told: Vec::new(),
             leave_by: None,

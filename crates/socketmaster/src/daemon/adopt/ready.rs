@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::config::Readiness;
 use crate::core::{Event, Generation, WorkerId};
 use crate::daemon::listeners::Listener;
 use crate::daemon::worker::Worker;
@@ -96,6 +97,9 @@ impl Daemon {
         let calls = worker.calls.as_ref()?;
         let within = words::span(self.recipe.config.ready_timeout);
         let missing = self.missing(worker);
+        if missing.is_empty() && !matches!(self.recipe.config.readiness, Readiness::Auto { .. }) {
+            return None; // What is missing is the word that was asked for.
+        }
         let ring = if calls.seen.uses_ring {
             "; it uses io_uring, and binds made that way cannot be seen"
         } else {

@@ -263,6 +263,21 @@ impl Daemon {
             .min()
     }
 
+    /// What a worker that starts says of itself, for those who watch.
+    pub(in crate::daemon) fn tell_says(&mut self, id: WorkerId) {
+        let starting = self.core.starting().any(|starting| starting == id);
+        if let Some(worker) = self.workers.get(&id).filter(|_| starting)
+            && let Some(text) = worker.says.get()
+        {
+            let (generation, pid) = (worker.generation.0, worker.child.pid());
+            self.tell_watchers(&Progress::Says {
+                generation,
+                pid,
+                text,
+            });
+        }
+    }
+
     /// The pid of a worker, for those who watch.
     pub(in crate::daemon) fn tell_started(&mut self, id: WorkerId) {
         if let Some(worker) = self.workers.get(&id) {

@@ -36,6 +36,10 @@ const TIMER: Policy = Policy {
     sign: Sign::Life(Duration::from_secs(3)),
     ..AUTO
 };
+const NOTIFY: Policy = Policy {
+    sign: Sign::Word,
+    ..AUTO
+};
 const BOUNDED: Policy = Policy {
     drain_timeout: Some(Duration::from_secs(30)),
     kill_timeout: Some(Duration::from_secs(10)),

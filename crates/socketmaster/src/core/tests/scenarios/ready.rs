@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{AUTO, TIMER};
+use super::{AUTO, BOUNDED, NOTIFY, TIMER};
 use crate::core::tests::script::play;
 use crate::core::{Policy, Sign};
 
@@ -183,6 +183,80 @@ fn a_timer_starts_when_the_program_runs() {
         3500 timeout
         4000 launched 1
         7000 deadline => welcome 1
+        ",
+    );
+}
+
+#[test]
+fn who_waits_for_a_word_sees_nothing_in_it_that_the_program_waits() {
+    play(
+        NOTIFY,
+        "
+        0 begin => start 1 of 1
+        1 launched 1
+        10 waiting 1
+        20 blind 1
+        5000 timeout
+        9000 ready 1 => welcome 1
+        9000 idle
+        ",
+    );
+    play(
+        NOTIFY,
+        "
+        0 begin => start 1 of 1
+        1 launched 1
+        10 waiting 1
+        60000 deadline => kill 1 NotReady, 1 failed: not ready
+        ",
+    );
+}
+
+#[test]
+fn who_asks_for_time_has_it_and_no_less_than_without_asking() {
+    play(
+        NOTIFY,
+        "
+        0 begin => start 1 of 1
+        1 launched 1
+        10 extend 1 20000
+        50000 extend 1 30000
+        50001 extend 1 10000
+        60000 timeout
+        60001 upgrade
+        80000 deadline => kill 1 NotReady, 1 failed: not ready
+        ",
+    );
+    play(
+        AUTO,
+        "
+        0 begin => start 1 of 1
+        1 launched 1
+        10 extend 1 1000
+        20 extend 9 1000000
+        60000 deadline => kill 1 NotReady, 1 failed: not ready
+        60000 extend 1 1000
+        60000 idle
+        60001 signal 1 9 => leave with 137
+        ",
+    );
+}
+
+#[test]
+fn the_time_asked_for_ends_with_the_start() {
+    play(
+        BOUNDED,
+        "
+        0 begin => start 1 of 1
+        1 launched 1
+        5 ready 1 => welcome 1
+        6 extend 1 1000000
+        100 reload 7 => start 2 of 2
+        110 launched 2
+        120 extend 2 1000000
+        200 stop 15 => 7 superseded, forward 15 to 1, forward 15 to 2
+        10200 deadline => kill 1 NotGone, kill 2 NotGone
+        10200 idle
         ",
     );
 }
