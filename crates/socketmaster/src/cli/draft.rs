@@ -163,8 +163,11 @@ impl Draft {
         }
         let names = self.listen.iter().map(|uri| uri.name.as_deref());
         let names: Vec<_> = names.map(Option::unwrap_or_default).collect();
+        // What comes after the listeners, unless it has a number of its own.
+        let ready = matches!(self.ready, Some(Readiness::Fd(None))).then_some("ready");
+        let known: Vec<_> = names.iter().copied().chain(ready).collect();
         let args = args.iter().map(|arg| {
-            arguments::with_descriptors(arg, &names, FIRST_LISTENER).map_err(|missing| {
+            arguments::with_descriptors(arg, &known, FIRST_LISTENER).map_err(|missing| {
                 CliError::Argument {
                     argument: arg.to_string_lossy().into(),
                     missing,

@@ -173,8 +173,9 @@ impl Daemon {
 
     fn failed(&mut self, id: WorkerId, generation: Generation, reason: Reason) {
         let config = &self.recipe.config;
-        let not_adopted = (reason == Reason::NotReady).then(|| self.why_not_adopted(id));
-        let why = match self.errors.remove(&id).or(not_adopted.flatten()) {
+        let late = reason == Reason::NotReady;
+        let late = late.then(|| self.why_not_adopted(id).or_else(|| self.why_unsaid(id)));
+        let why = match self.errors.remove(&id).or(late.flatten()) {
             Some(error) => error,
             None => words::failure(reason, &config.readiness, config.ready_timeout),
         };

@@ -11,6 +11,7 @@ pub mod inputs;
 pub mod listeners;
 pub mod log;
 pub mod notify;
+pub mod ready;
 pub mod rundir;
 pub mod systemd;
 pub mod upgrade;

@@ -11,6 +11,7 @@ use super::inputs::Inputs;
 use super::listeners::Listener;
 use super::log::Log;
 use super::notify::{Asked, NotifySocket, Says};
+use super::ready::Channel;
 use super::rundir::RunDir;
 use super::start::{Prepared, Queue, StartUpError, log_options, policy, read_signals};
 use super::upgrade::{Handover, HeldWorker};
@@ -115,6 +116,7 @@ impl Daemon {
             child: Child::new(held.pid)?,
             since: held.since,
             notify,
+            channel: held.channel.map(Channel::resume).transpose()?,
             says: Says::resume(held.says),
             asked: Asked::default(),
             launch,

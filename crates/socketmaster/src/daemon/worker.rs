@@ -15,6 +15,7 @@ use super::inputs::{Input, Inputs, Task};
 use super::listeners::Listener;
 use super::log::Log;
 use super::notify::{Asked, NotifySocket, Says};
+use super::ready::Channel;
 use super::rundir::RunDir;
 use crate::config::{Adopt, Config, Orphans};
 use crate::core::{Generation, Time, WorkerId};
@@ -56,6 +57,8 @@ pub struct Worker {
     pub since: Time,
     /// Where it may say `READY=1`.
     pub notify: Option<NotifySocket>,
+    /// Where else it may say that it is ready.
+    pub channel: Option<Channel>,
     /// What it last said there of itself.
     pub says: Says,
     /// The time that it has asked for.
@@ -116,6 +119,9 @@ pub enum StartError {
     /// There is no such program.
     #[error("Could not find executable {0}")]
     Lookup(#[from] LookupError),
+    /// It would have no way to say that it is ready.
+    #[error("Could not start process: there is no way for it to say that it is ready: {0}")]
+    Channel(io::Error),
     /// Out of processes, descriptors or memory.
     #[error("Could not start process: {0}")]
     System(#[from] io::Error),
@@ -161,6 +167,9 @@ impl Recipe {
             });
             socket.ok()
         });
+        let free = launcher::FIRST_LISTENER + i32::try_from(listeners.len()).unwrap_or(0);
+        let channel = Channel::open(&self.config.readiness, id, free, rundir);
+        let (channel, ready) = channel.map_err(StartError::Channel)?;
         let pipes = log.pipes()?;
         let (stdout, stderr) = pipes.writers()?;
         let (ours, theirs) = scm::pair()?;
@@ -168,7 +177,7 @@ impl Recipe {
         // This very image, not what stands at its path by now: that may be another version, or broken.
         let child = Command::new("/proc/self/exe")
             .arg0(launcher::NAME)
-            .arg(self.setup(listeners.len()))
+            .arg(self.setup(listeners.len(), channel.as_ref()))
             .args([
                 self.directory.as_os_str(),
                 program.as_os_str(),
@@ -176,7 +185,7 @@ impl Recipe {
             ])
             .args(args)
             .env_clear()
-            .envs(self.environment(seat, listeners, notify.as_ref()))
+            .envs(self.environment(seat, listeners, notify.as_ref(), channel.as_ref()))
             .stdin(Stdio::from(theirs))
             .stdout(stdout)
             .stderr(stderr)
@@ -191,6 +200,7 @@ impl Recipe {
             child,
             since,
             notify,
+            channel,
             says: Says::default(),
             asked: Asked::default(),
             launch: Some(Arc::clone(&ours)),
@@ -204,7 +214,7 @@ impl Recipe {
         worker.listen(id, self, inputs)?;
         // Last: without the listeners the launcher ends with our end of the socket, whatever failed before.
         let stdin = self.config.stdin.and_then(|index| listeners.get(index));
-        match hand_over(ours.as_fd(), listeners, stdin) {
+        match hand_over(ours.as_fd(), listeners, ready.as_ref(), stdin) {
             // It has died meanwhile, and its end says so.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
             other => other?,
@@ -217,7 +227,7 @@ impl Recipe {
         self.account.as_ref().map(|(_, account)| account.uid)
     }
 
-    fn setup(&self, listeners: usize) -> String {
+    fn setup(&self, listeners: usize, channel: Option<&Channel>) -> String {
         let user = self.account.as_ref().map(|(login, account)| UserIds {
             login: login.clone(),
             uid: account.uid,
@@ -228,6 +238,7 @@ impl Recipe {
             (self.config.orphans == Orphans::Kill).then_some((self.config.stop_signal, pid));
         let setup = Setup {
             listeners,
+            ready: channel.and_then(Channel::ready_fd),
             user,
             descriptors: self.descriptors,
             death,
@@ -243,6 +254,7 @@ impl Recipe {
         seat: Seat,
         listeners: &[Listener],
         notify: Option<&NotifySocket>,
+        channel: Option<&Channel>,
     ) -> impl Iterator<Item = (OsString, OsString)> {
         let passed: Vec<Passed> = (launcher::FIRST_LISTENER..)
             .zip(listeners)
@@ -255,6 +267,8 @@ impl Recipe {
             protocols: &self.config.protocols,
             supervisor: process::id(),
             notify_socket: notify.map(NotifySocket::path),
+            ready_fd: channel.and_then(Channel::ready_fd),
+            einhorn_socket: channel.and_then(Channel::einhorn_socket),
             user: self
                 .account
                 .as_ref()
@@ -344,6 +358,10 @@ impl Worker {
             let listening = NotifySocket::listen(Arc::clone(notify.socket()), uid, pass_on);
             self.tasks.push(Task::spawn(listening));
         }
+        if let Some(channel) = &self.channel {
+            let listening = channel.listen(id, self.child.pid(), uid, inputs)?;
+            self.tasks.push(listening);
+        }
         Ok(())
     }
 }
@@ -371,15 +389,17 @@ fn trap(adopt: &Adopt) -> Trap {
     }
 }
 
-/// Sends the listeners and then the standard input: ours, where it is none of them.
+/// Sends the listeners, then where to say ready, and then the standard input: ours, where it is none of them.
 fn hand_over(
     socket: BorrowedFd<'_>,
     listeners: &[Listener],
+    ready: Option<&OwnedFd>,
     stdin: Option<&Listener>,
 ) -> io::Result<()> {
     let ours = io::stdin();
     let stdin = stdin.map_or(ours.as_fd(), Listener::fd);
-    let fds: Vec<_> = listeners.iter().map(Listener::fd).chain([stdin]).collect();
+    let fds = listeners.iter().map(Listener::fd);
+    let fds: Vec<_> = fds.chain(ready.map(AsFd::as_fd)).chain([stdin]).collect();
     fds.chunks(scm::MAX_FDS)
         .try_for_each(|some| scm::send(socket, b"+", some))
 }

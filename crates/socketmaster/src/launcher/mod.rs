@@ -36,10 +36,7 @@ pub fn main(args: &[OsString]) -> ExitCode {
     let Some(setup) = setup else {
         return ExitCode::FAILURE;
     };
-    // Above the numbers that belong to the listeners.
-    let above =
-        i32::try_from(setup.listeners).map_or(i32::MAX, |n| n.saturating_add(FIRST_LISTENER + 1));
-    let Ok(socket) = fds::duplicate_above(io::stdin(), above) else {
+    let Ok(socket) = fds::duplicate_above(io::stdin(), free(&setup)) else {
         return ExitCode::FAILURE;
     };
     let mut command = Command::new(program);
@@ -56,6 +53,13 @@ pub fn main(args: &[OsString]) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// Above the numbers that have a meaning for the program.
+fn free(setup: &Setup) -> i32 {
+    let listeners = i32::try_from(setup.listeners).unwrap_or(i32::MAX);
+    let last = listeners.saturating_add(FIRST_LISTENER);
+    last.max(setup.ready.unwrap_or(0)).saturating_add(1)
+}
+
 fn become_program(
     setup: &Setup,
     socket: &OwnedFd,
@@ -63,7 +67,7 @@ fn become_program(
     program: &OsStr,
     command: &mut Command,
 ) -> Result<Infallible, LaunchError> {
-    take_descriptors(setup.listeners, socket).map_err(at(Step::Descriptors))?;
+    take_descriptors(setup, socket).map_err(at(Step::Descriptors))?;
     if let Some(soft) = setup.descriptors {
         process::set_descriptor_limit(soft).map_err(at(Step::Limits))?;
     }
@@ -133,11 +137,12 @@ fn refused(error: &io::Error) -> String {
     )
 }
 
-/// Receives the listeners and the standard input, and puts them where the program expects them.
-fn take_descriptors(listeners: usize, socket: &OwnedFd) -> io::Result<()> {
+/// Receives the listeners, where to say ready, and the standard input, and puts them where the program expects them.
+fn take_descriptors(setup: &Setup, socket: &OwnedFd) -> io::Result<()> {
     // They arrive on the lowest free numbers, which is mostly where they belong already.
-    let mut fds = Vec::with_capacity(listeners + 1);
-    while fds.len() <= listeners {
+    let expected = setup.listeners + usize::from(setup.ready.is_some()) + 1;
+    let mut fds = Vec::with_capacity(expected);
+    while fds.len() < expected {
         let (bytes, more) = scm::receive(socket.as_fd(), &mut [0])?;
         if bytes == 0 || more.is_empty() {
             return Err(io::Error::other("the supervisor has ended"));
@@ -147,7 +152,18 @@ fn take_descriptors(listeners: usize, socket: &OwnedFd) -> io::Result<()> {
     if let Some(stdin) = fds.pop() {
         rustix::stdio::dup2_stdin(stdin)?;
     }
-    fds::place(fds, FIRST_LISTENER)
+    let mut ready = None;
+    if let Some(number) = setup.ready
+        && let Some(fd) = fds.pop()
+    {
+        // Out of the way of the listeners.
+        ready = Some((fds::duplicate_above(fd, free(setup))?, number));
+    }
+    fds::place(fds, FIRST_LISTENER)?;
+    match ready {
+        Some((fd, number)) => fds::place(vec![fd], number),
+        None => Ok(()),
+    }
 }
 
 /// Becomes the user for good: supplementary groups, group, user, in this order because each step needs root.

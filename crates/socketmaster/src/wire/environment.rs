@@ -6,7 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::protocol::{Passed, Protocol, einhorn_fds};
+use super::protocol::{self, Passed, Protocol, einhorn_fds};
 
 /// What is meant for one worker.
 #[derive(Clone, Debug)]
@@ -23,6 +23,10 @@ pub struct Worker<'a> {
     pub supervisor: u32,
     /// Where the worker may say `READY=1`.
     pub notify_socket: Option<&'a Path>,
+    /// The descriptor on which it may write a newline when it is ready.
+    pub ready_fd: Option<i32>,
+    /// Where it may send einhorn's ACK.
+    pub einhorn_socket: Option<&'a Path>,
     /// Login and home of the user that it runs as.
     pub user: Option<(&'a str, &'a Path)>,
 }
@@ -68,6 +72,7 @@ pub fn build(
     // A program that opens its own sockets is passed none, and told of none.
     if !worker.passed.is_empty() {
         let said = match worker.protocols {
+            [] if worker.einhorn_socket.is_some() => Protocol::Einhorn.variables(worker),
             [] => vec![einhorn_fds(worker.passed)],
             protocols => {
                 let said = protocols.iter().map(|each| each.variables(worker));
@@ -84,6 +89,15 @@ pub fn build(
     set("SOCKETMASTER_WORKER", worker.slot.to_string().into());
     if let Some(path) = worker.notify_socket {
         set("NOTIFY_SOCKET", path.into());
+    }
+    if let Some(fd) = worker.ready_fd {
+        set("SOCKETMASTER_READY_FD", fd.to_string().into());
+    }
+    if let Some(path) = worker.einhorn_socket {
+        set("EINHORN_SOCK_PATH", path.into());
+        for (name, value) in protocol::einhorn_identity(worker) {
+            set(&name, value);
+        }
     }
     if let Some((login, home)) = worker.user {
         set("HOME", home.into());
@@ -125,6 +139,8 @@ mod tests {
             protocols,
             supervisor: 4242,
             notify_socket: Some(Path::new("/run/n")),
+            ready_fd: None,
+            einhorn_socket: None,
             user: Some(("www-data", Path::new("/var/www"))),
         };
         let inherited = inherited

@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 pub struct Setup {
     /// How many listeners follow; they go to fd 3, 4, …
     pub listeners: usize,
+    /// The number of one more descriptor, which comes after those: where the program says that it is ready.
+    #[serde(default)]
+    pub ready: Option<i32>,
     /// Whose rights the program gets.
     pub user: Option<UserIds>,
     /// The soft limit of open descriptors to go back to.

@@ -2,6 +2,7 @@
 
 pub mod arguments;
 pub mod control;
+pub mod einhorn;
 pub mod environment;
 pub mod exposition;
 pub mod forward;

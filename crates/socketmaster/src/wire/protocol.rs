@@ -119,6 +119,18 @@ pub fn einhorn_fds(sockets: &[Passed]) -> (String, OsString) {
     ("EINHORN_FDS".into(), fds.join(" ").into())
 }
 
+/// What einhorn's clients know themselves by: without the first they send no ACK.
+#[must_use]
+pub fn einhorn_identity(worker: &Worker<'_>) -> [(String, OsString); 2] {
+    [
+        (
+            "EINHORN_MASTER_PID".into(),
+            worker.supervisor.to_string().into(),
+        ),
+        ("EINHORN_CHILD_INDEX".into(), worker.slot.to_string().into()),
+    ]
+}
+
 fn einhorn(worker: &Worker<'_>) -> Vec<(String, OsString)> {
     let mut all: Vec<(String, OsString)> = vec![
         einhorn_fds(worker.passed),
@@ -126,12 +138,8 @@ fn einhorn(worker: &Worker<'_>) -> Vec<(String, OsString)> {
             "EINHORN_FD_COUNT".into(),
             worker.passed.len().to_string().into(),
         ),
-        (
-            "EINHORN_MASTER_PID".into(),
-            worker.supervisor.to_string().into(),
-        ),
-        ("EINHORN_CHILD_INDEX".into(), worker.slot.to_string().into()),
     ];
+    all.extend(einhorn_identity(worker));
     for (index, socket) in worker.passed.iter().enumerate() {
         all.push((format!("EINHORN_FD_{index}"), socket.fd.to_string().into()));
         let family = match socket.bound {

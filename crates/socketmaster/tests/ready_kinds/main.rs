@@ -1,7 +1,9 @@
 //! `-ready`: the ways in which a program can say itself that it is ready. Being seen waiting must not do.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod einhorn;
+mod fd;
 mod notify;
 
 use testbed::{App, Setup, Supervisor, setup};

@@ -15,6 +15,7 @@ use crate::daemon::adopt::{HeldCalls, HeldRemnant};
 use crate::daemon::control::{Counters, Last};
 use crate::daemon::listeners::Place;
 use crate::daemon::log::HeldLog;
+use crate::daemon::ready::HeldChannel;
 use crate::sys::user::Account;
 use crate::sys::{fds, handover};
 use crate::wire::held::HeldListener;
@@ -118,6 +119,9 @@ pub struct HeldWorker {
     /// What it last said of itself.
     #[serde(default)]
     pub says: Option<String>,
+    /// Where else it may say that it is ready.
+    #[serde(default)]
+    pub channel: Option<HeldChannel>,
     /// When it became ready.
     #[serde(default)]
     pub ready_at: Option<Time>,

@@ -16,6 +16,7 @@ use super::adopt::{Calls, HeldCalls, HeldRemnant, Taken};
 use super::control::{Control, Public};
 use super::inputs::Input;
 use super::listeners::Listener;
+use super::ready::{Channel, HeldChannel};
 use crate::sys::fds;
 
 pub use handover::{Handover, HeldWorker};
@@ -123,10 +124,13 @@ impl Daemon {
             blind: worker.sight.blind,
             calls: worker.calls.as_ref().map(Calls::to_held),
             says: worker.says.get(),
+            channel: worker.channel.as_ref().map(Channel::to_held),
             ready_at: worker.ready_at,
         });
         let workers: Vec<_> = workers.collect();
         open.extend(workers.iter().filter_map(|w| w.launch));
+        let channels = workers.iter().filter_map(|w| w.channel.as_ref());
+        open.extend(channels.map(HeldChannel::fd));
         open.extend(
             workers
                 .iter()
