@@ -77,6 +77,16 @@ const NEEDS: &[Need] = &[
         suite: "Puma, a Ruby server",
     },
     Need {
+        program: "s6-ipcserverd",
+        package: "s6",
+        suite: "s6, whose programs say that they are ready by a newline",
+    },
+    Need {
+        program: "pip3",
+        package: "python3-pip",
+        suite: "a client of einhorn, which is fetched from PyPI",
+    },
+    Need {
         program: "/lib/systemd/systemd",
         package: "systemd",
         suite: "systemd units",

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod einhorn;
+mod einhorn_clients;
 mod fd;
 mod notify;
 
