@@ -3,7 +3,8 @@
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
-use testbed::{App, setup};
+use rustix::process::Signal;
+use testbed::{App, free_port, program, setup};
 
 use crate::{fails, fixture};
 
@@ -59,8 +60,34 @@ fn the_service_manager_is_asked_for_the_same_time_while_it_waits() {
     assert_eq!(heard(), "EXTEND_TIMEOUT_USEC=9000000");
     assert!(heard().starts_with("READY=1\n"));
     // A restart is nothing that it waits for.
-    testbed::processes::signal(supervisor.get("/").pid(), rustix::process::Signal::KILL);
+    testbed::processes::signal(supervisor.get("/").pid(), Signal::KILL);
     supervisor.wait_for_nth_line("is ready", 2);
     assert!(heard().starts_with("STATUS=Generation 1 has ended by itself"));
     assert!(heard().starts_with("READY=1\n"));
+}
+
+/// Redis says it when it is told that systemd supervises it, and is silent else. It binds for itself.
+#[test]
+fn redis_is_ready_when_it_says_so() {
+    let Some(redis) = program("redis-server") else {
+        return;
+    };
+    let (port, place) = (free_port(), tempfile::tempdir().unwrap());
+    let (port, folder) = (port.to_string(), place.path().to_str().unwrap());
+    let own = ["--bind", "127.0.0.1", "--save", "", "--dir", folder];
+    let start = |supervised| {
+        let args = [&["--port", &port, "--supervised", supervised], &own[..]].concat();
+        let setup = setup!().flag("-ready=notify").flag("-ready-timeout=3s");
+        setup.command(&redis, &args).run(&[]).start()
+    };
+    let mut supervisor = start("systemd");
+    supervisor.wait_for_line("Generation 1 is ready");
+    supervisor.hup();
+    supervisor.wait_for_line("Reload done");
+    supervisor.signal(Signal::TERM);
+    supervisor.wait();
+    let supervisor = start("no");
+    supervisor.wait_for_line("Ready to accept connections");
+    supervisor.wait_for_line("it was not ready within 3000 ms: none of its processes said READY=1");
+    assert_eq!(supervisor.log().count("is ready"), 0);
 }

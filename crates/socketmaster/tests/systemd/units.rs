@@ -245,3 +245,21 @@ fn a_socket_unit_brings_the_socket_as_fd_3_and_keeps_it_through_a_restart() {
     machine.order(&["stop", "app.socket", "app"]);
     machine.finish();
 }
+
+#[test]
+fn a_program_that_asks_for_time_while_it_starts_has_it_from_systemd_too() {
+    let Some(machine) = Machine::start() else {
+        return;
+    };
+    recommended(&machine);
+    machine.deploy("asks");
+    machine.install(
+        "socketmaster@web.service.d/patience.conf",
+        "[Service]\nTimeoutStartSec=3\n",
+    );
+    machine.order(&["start", UNIT]);
+    assert_eq!(machine.show(UNIT, "ActiveState"), "active");
+    assert!(machine.ask().is_some());
+    machine.order(&["stop", UNIT]);
+    machine.finish();
+}
