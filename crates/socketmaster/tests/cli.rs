@@ -160,10 +160,10 @@ fn a_mistake_is_two_lines_and_a_status() {
              socketmaster run -h lists the flags\n",
         ),
         (
-            &["-listen", "udp://:53", "-command", "./server"],
+            &["-listen", "udp://:53?backlog=5", "-command", "./server"],
             2,
-            "invalid value \"udp://:53\" for flag -listen: a udp socket is not opened here, only adopted from the \
-             program: write -adopt udp://:53 instead\n\
+            "invalid value \"udp://:53?backlog=5\" for flag -listen: the option backlog is for sockets that take \
+             connections; how many datagrams wait is for the program to say, by SO_RCVBUF\n\
              socketmaster -h lists the flags\n",
         ),
     ] {

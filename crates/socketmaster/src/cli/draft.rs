@@ -155,7 +155,7 @@ impl Draft {
             };
         }
         let mut uris = self.listen.iter();
-        let path = uris.find(|uri| matches!(uri.address, Address::UnixPath(_)));
+        let path = uris.find(|uri| matches!(uri.address, Address::UnixPath(..)));
         if let (true, Some(uri)) = (self.env.contains(&Protocol::PhpFpm), path) {
             return Err(CliError::PhpFpmPath {
                 uri: uri.text.clone(),

@@ -90,8 +90,9 @@ pub const FLAGS: &[Flag] = &[
         value: Some("[NAME=]URI"),
         default: Some("tcp://:8080"),
         group: Group::Program,
-        help: "A socket to hold: tcp://HOST:PORT (also tcp4, tcp6), unix:///PATH, unix://@NAME or fd://N, with options \
-               as in ?backlog=4096&mode=0660&owner=LOGIN&group=NAME. Repeat it for more: the program gets them as \
+        help: "A socket to hold: tcp://HOST:PORT or udp://HOST:PORT (also tcp4, udp6, …), unix:///PATH or unix://@NAME \
+               (also unixgram, unixpacket), vsock://CID:PORT, systemd:NAME for what socket activation brings, or \
+               fd://N, with options as in ?backlog=4096&mode=0660&owner=LOGIN&group=NAME. Repeat it for more: the program gets them as \
                descriptor 3, 4, … in this order. With -adopt nothing is passed and there is no default: the program's \
                bind of the same address gets the socket.",
         set: |draft, value| {

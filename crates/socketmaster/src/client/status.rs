@@ -136,7 +136,10 @@ fn listener(listener: &ListenerStatus) -> Vec<String> {
     let queue = match (listener.queue, listener.queue_limit) {
         (Some(now), Some(limit)) => format!("{now}/{limit}"),
         (Some(now), None) => now.to_string(),
-        _ => String::new(),
+        _ => match (listener.waiting_bytes, listener.waiting_bytes_limit) {
+            (Some(now), Some(limit)) => format!("{now}/{limit} B"),
+            _ => "-".into(),
+        },
     };
     let name = listener.name.as_deref().map(printable);
     let adopted = if listener.adopted { "adopted" } else { "" };

@@ -1,6 +1,6 @@
 //! What all `-listen` values must be together: each its own.
 
-use crate::wire::uri::{Address, ListenUri};
+use crate::wire::uri::ListenUri;
 
 /// Two `-listen` values that cannot stand side by side.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,7 +29,7 @@ pub fn check(listeners: &[ListenUri]) -> Result<(), Clash> {
             if let (Some(name), true) = (&second.name, first.name == second.name) {
                 return Err(Clash::Name { name: name.clone() });
             }
-            if first.address == second.address && !any_port(&second.address) {
+            if first.address == second.address && !second.address.any_port() {
                 return Err(Clash::Address {
                     first: first.text.clone(),
                     second: second.text.clone(),
@@ -38,11 +38,6 @@ pub fn check(listeners: &[ListenUri]) -> Result<(), Clash> {
         }
     }
     Ok(())
-}
-
-/// Each socket on port 0 gets a port of its own.
-fn any_port(address: &Address) -> bool {
-    matches!(address, Address::Tcp { port: 0, .. })
 }
 
 #[cfg(test)]
@@ -59,6 +54,9 @@ mod tests {
         for fine in [
             &["tcp://:80", "tcp://:81", "tcp://127.0.0.1:80", "tcp6://:80"][..],
             &["tcp://:0", "tcp://:0"],
+            &["udp://:53", "tcp://:53"],
+            &["udp://:0", "udp://:0"],
+            &["unix:///a", "unixgram://@/a", "systemd:", "systemd:a"],
             &["a=tcp://:80", "b=tcp://:81", "tcp://:82", "tcp://:83"],
             &["unix:///run/a", "unix://@/run/a", "fd://3", "fd://4"],
             &[],
@@ -77,6 +75,14 @@ mod tests {
             (
                 ["a=tcp://:80", "a=tcp://:81"],
                 "two listeners are named \"a\": give each its own name",
+            ),
+            (
+                ["unixgram:///a", "unixgram:///a?mode=0600"],
+                "unixgram:///a?mode=0600 is listened on twice: it is already there as unixgram:///a",
+            ),
+            (
+                ["systemd:a", "systemd:a"],
+                "systemd:a is listened on twice: it is already there as systemd:a",
             ),
             (
                 ["fd://3", "fd://3"],

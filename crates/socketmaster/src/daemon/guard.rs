@@ -9,7 +9,6 @@ use super::Daemon;
 use super::inputs::{Input, Inputs, Task};
 use super::listeners::{Listener, Place};
 use crate::sys::hangup::HangupWatch;
-use crate::sys::socket::Type;
 use crate::sys::watched::Watched;
 
 /// The listeners and what is known of their state.
@@ -61,10 +60,7 @@ impl Sockets {
     /// # Errors
     /// It cannot be watched: out of memory.
     pub(super) fn hold(&mut self, listener: Listener) -> io::Result<()> {
-        if listener
-            .place()
-            .is_none_or(|place| place.kind != Type::Datagram)
-        {
+        if listener.takes_connections() {
             self.hangups.add(listener.fd(), listener.inode())?;
         }
         self.listeners.push(listener);
@@ -190,7 +186,7 @@ fn drift(listener: &str, pid: i32, nonblocking: bool) -> String {
 
 fn watch_all(listeners: &[Listener], inputs: &Inputs) -> io::Result<(Arc<HangupWatch>, Task)> {
     let hangups = Arc::new(HangupWatch::new()?);
-    for listener in listeners {
+    for listener in listeners.iter().filter(|l| l.takes_connections()) {
         hangups.add(listener.fd(), listener.inode())?;
     }
     let watched = Watched::for_input(Arc::new(hangups.as_fd().try_clone_to_owned()?))?;

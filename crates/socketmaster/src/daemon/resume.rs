@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::core::{Ending, Event, Supervisor};
 use crate::sys::fds;
 use crate::sys::process::Child;
+use crate::wire::uri::Address;
 
 /// Goes on after an upgrade.
 pub(super) fn resume(
@@ -31,14 +32,21 @@ pub(super) fn resume(
     let mut log = Log::resume(state.log, log_options(&config), inputs.clone())?;
     log.say(concat!("Upgraded to version ", env!("CARGO_PKG_VERSION")));
     let mut listeners = Vec::new();
-    let mut configured = config.listeners.iter();
+    let mut configured = config.listeners.iter().peekable();
     let mut places = state.places.into_iter();
-    for held in &state.listeners {
+    for (index, held) in state.listeners.iter().enumerate() {
         let (fd, place) = (fds::take_over(held.fd)?, places.next().flatten());
         if let Some(adopted) = &held.adopted {
             listeners.push(Listener::from_held_adopted(held, adopted, place, fd)?);
-        } else if let Some(uri) = configured.next() {
+        } else if let Some(uri) = configured.peek().copied() {
             listeners.push(Listener::from_held(uri, held, fd)?);
+            // One `systemd:` may stand for several.
+            let next = state.listeners.get(index + 1);
+            let is_several = matches!(uri.address, Address::Systemd(_))
+                && next.is_some_and(|next| next.uri == held.uri);
+            if !is_several {
+                configured.next();
+            }
         }
     }
     let rundir = match state.rundir {

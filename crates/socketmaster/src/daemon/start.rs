@@ -229,9 +229,15 @@ fn prepare(config: Config, inputs: &Inputs, log: &mut Log) -> Result<Prepared, S
         None => None,
     };
     let mut listeners = listeners::open_all(&uris)?;
-    let given = |l: &&Listener| matches!(l.uri().address, Address::Tcp { port: 0, .. });
+    let given = |l: &&Listener| {
+        let address = &l.uri().address;
+        address.any_port() || matches!(address, Address::Systemd(_))
+    };
     for listener in listeners.iter().filter(given) {
         log.say(format!("Listening on {}", listener.actual()));
+    }
+    for left in listeners::left_over(&listeners) {
+        log.say(left);
     }
     let account = account(&recipe.config);
     recipe.account = account.inspect_err(|_| listeners.iter().for_each(Listener::remove_path))?;

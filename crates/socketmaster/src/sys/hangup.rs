@@ -104,7 +104,7 @@ mod tests {
     fn tcp() -> (OwnedFd, SocketAddr) {
         let socket = socket::bind_tcp("127.0.0.1:0".parse().unwrap(), false).unwrap();
         socket::listen(socket.as_fd(), 4096).unwrap();
-        let Local::Tcp { address, .. } = socket::local(socket.as_fd()).unwrap() else {
+        let Local::Inet { address, .. } = socket::local(socket.as_fd()).unwrap() else {
             panic!("not TCP")
         };
         (socket, address)
@@ -112,7 +112,7 @@ mod tests {
 
     fn unix(name: &str) -> (OwnedFd, UnixAddr) {
         let name = format!("hangup {name} {}", std::process::id());
-        let socket = socket::bind_abstract(name.as_bytes()).unwrap();
+        let socket = socket::bind_abstract(name.as_bytes(), socket::Type::Stream).unwrap();
         socket::listen(socket.as_fd(), 4096).unwrap();
         (socket, UnixAddr::from_abstract_name(name).unwrap())
     }

@@ -30,10 +30,19 @@ impl fmt::Display for Holder {
 /// The processes that keep a TCP socket from being bound to `address`. Processes whose descriptors we may not see are
 /// missing; so are sockets bound without listening or connecting, which /proc doesn't list.
 pub fn of_tcp(address: SocketAddr, v6only: bool) -> Vec<Holder> {
-    let rows: Vec<_> = ["/proc/net/tcp", "/proc/net/tcp6"]
+    of_port(["/proc/net/tcp", "/proc/net/tcp6"], address, v6only)
+}
+
+/// The processes that keep a UDP socket from being bound to `address`, as far as they can be seen.
+pub fn of_udp(address: SocketAddr, v6only: bool) -> Vec<Holder> {
+    of_port(["/proc/net/udp", "/proc/net/udp6"], address, v6only)
+}
+
+fn of_port(tables: [&str; 2], address: SocketAddr, v6only: bool) -> Vec<Holder> {
+    let rows: Vec<_> = tables
         .iter()
         .filter_map(|table| fs::read_to_string(table).ok())
-        .flat_map(|text| text.lines().filter_map(tcp_row).collect::<Vec<_>>())
+        .flat_map(|text| text.lines().filter_map(port_row).collect::<Vec<_>>())
         .filter(|row| row.inode != 0 && overlap(address, v6only, row.local))
         .collect();
     let listening: HashSet<u64> = rows
@@ -81,14 +90,14 @@ fn of_unix(shown: &[u8]) -> Vec<Holder> {
     of_inodes(&listening)
 }
 
-struct TcpRow {
+struct PortRow {
     local: SocketAddr,
     listens: bool,
     inode: u64,
 }
 
 /// `0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 12345 …`
-fn tcp_row(line: &str) -> Option<TcpRow> {
+fn port_row(line: &str) -> Option<PortRow> {
     let mut fields = line.split_ascii_whitespace();
     let (ip, port) = fields.nth(1)?.split_once(':')?;
     let listens = fields.nth(1)? == "0A";
@@ -106,7 +115,7 @@ fn tcp_row(line: &str) -> Option<TcpRow> {
         Ok(v4) => IpAddr::V4(Ipv4Addr::from(v4)),
         Err(_) => IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(bytes).ok()?)),
     };
-    Some(TcpRow {
+    Some(PortRow {
         local: SocketAddr::new(ip, u16::from_str_radix(port, 16).ok()?),
         listens,
         inode,
@@ -218,7 +227,7 @@ fn printable(line: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::TcpListener;
+    use std::net::{TcpListener, UdpSocket};
     use std::os::unix::net::UnixListener;
 
     fn address(text: &str) -> SocketAddr {
@@ -259,6 +268,8 @@ mod tests {
                 continue;
             };
             assert!(mine(of_tcp(socket.local_addr().unwrap(), false)), "{ip}");
+            let socket = UdpSocket::bind(ip).unwrap();
+            assert!(mine(of_udp(socket.local_addr().unwrap(), false)), "{ip}");
         }
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a b.sock");
@@ -266,7 +277,9 @@ mod tests {
         assert!(mine(of_unix_path(&path)));
         assert!(!mine(of_unix_path(&directory.path().join("b.sock"))));
         let name = format!("holder\0test {me}");
-        let _socket = crate::sys::socket::bind_abstract(name.as_bytes()).unwrap();
+        let _socket =
+            crate::sys::socket::bind_abstract(name.as_bytes(), crate::sys::socket::Type::Stream)
+                .unwrap();
         assert!(mine(of_unix_abstract(name.as_bytes())));
     }
 

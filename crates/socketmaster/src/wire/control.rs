@@ -140,6 +140,13 @@ pub struct ListenerStatus {
     pub queue: Option<u32>,
     /// How many may wait.
     pub queue_limit: Option<u32>,
+    /// Bytes of datagrams that wait to be read, with what the kernel needs for each of them (`SO_MEMINFO`); only known of
+    /// UDP.
+    #[serde(default)]
+    pub waiting_bytes: Option<u32>,
+    /// How many may wait.
+    #[serde(default)]
+    pub waiting_bytes_limit: Option<u32>,
     /// How often the kernel dropped a connection, or a datagram, for want of room in the queue mostly, since the socket
     /// was made; a client that tries again counts again. Not known of unix sockets.
     pub dropped: Option<u32>,

@@ -118,6 +118,7 @@ mod tests {
         Passed {
             fd,
             name: uri.name.unwrap_or_default(),
+            datagrams: uri.address.is_datagram(),
             asked: uri.address,
             bound: Some(bound),
         }
@@ -167,13 +168,50 @@ mod tests {
             socket(7, "tcp://localhost:82", inet("127.0.0.1:82")),
             socket(8, "fd://9", inet("[::1]:83")),
         ];
-        let all = told(&[("LISTEN_PIDFDID", "9")], &sockets, &[protocol]);
+        said_of(&sockets, protocol)
+    }
+
+    fn said_of(sockets: &[Passed], protocol: Protocol) -> Vec<(String, String)> {
+        let all = told(&[("LISTEN_PIDFDID", "9")], sockets, &[protocol]);
         let all = all
             .into_iter()
             .map(|(name, value)| (name.into_string().unwrap(), value.into_string().unwrap()));
         let others = ["HOME", "USER", "LOGNAME", "NOTIFY_SOCKET"];
         all.filter(|(name, _)| !name.starts_with("SOCKETMASTER_") && !others.contains(&&**name))
             .collect()
+    }
+
+    #[test]
+    fn each_kind_as_far_as_the_protocol_can_speak_of_it() {
+        let vsock = Passed {
+            bound: None,
+            ..socket(5, "vsock://:1024", inet("[::]:1"))
+        };
+        let sockets = [
+            socket(3, "udp://:443", inet("[::]:443")),
+            socket(4, "quic=udp4://127.0.0.1:0", inet("127.0.0.1:4711")),
+            vsock,
+            socket(6, "unixgram:///run/log", Bound::Unix("/run/log".into())),
+            socket(7, "tcp://:443", inet("[::]:443")),
+        ];
+        let value = |protocol, name: &str| {
+            let all = said_of(&sockets, protocol).into_iter();
+            all.filter(|(own, _)| own.starts_with(name))
+                .map(|(_, value)| value)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            value(Protocol::ServerStarter, "SERVER_STARTER_PORT"),
+            ["443=3;127.0.0.1:4711=4;443=7;/run/log=6"]
+        );
+        assert_eq!(
+            value(Protocol::Einhorn, "EINHORN_FD_FAMILY_"),
+            ["AF_INET6", "AF_INET", "AF_UNIX", "AF_INET6"],
+            "none for vsock"
+        );
+        assert_eq!(value(Protocol::Nginx, "NGINX"), ["3;4;5;6;7;"]);
+        assert_eq!(value(Protocol::Systemd, "LISTEN_FDS"), ["5"]);
+        assert_eq!(value(Protocol::PhpFpm, "FPM_SOCKETS"), [":::443=7"]);
     }
 
     #[test]

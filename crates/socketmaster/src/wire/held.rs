@@ -13,6 +13,9 @@ pub struct HeldListener {
     pub uri: String,
     /// The socket file that we made and may remove; `None` for everything but unix paths of our own.
     pub path: Option<PathIdentity>,
+    /// The name that the service manager gave it; empty for none.
+    #[serde(default)]
+    pub given: String,
     /// What only an adopted one has; `None` for one that is configured.
     #[serde(default)]
     pub adopted: Option<HeldAdopted>,
@@ -53,6 +56,7 @@ mod tests {
                 device: u64::MAX,
                 inode: 3,
             }),
+            given: "app.socket".into(),
             adopted: Some(HeldAdopted {
                 worker: 4,
                 backlog: 511,

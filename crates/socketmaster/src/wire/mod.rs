@@ -1,5 +1,6 @@
 //! Bytes ↔ values. Nothing here opens, sends or waits.
 
+pub mod activation;
 pub mod arguments;
 pub mod control;
 pub mod einhorn;

@@ -39,6 +39,8 @@ pub struct Passed {
     pub name: String,
     /// What the operator asked for.
     pub asked: Address,
+    /// Whether it takes datagrams, and no connections.
+    pub datagrams: bool,
     /// Where it is bound; `None` in a family that none of the protocols can speak of.
     pub bound: Option<Bound>,
 }
@@ -99,7 +101,9 @@ impl Protocol {
             Self::PhpFpm => {
                 // The key is inet_ntop(3), a colon and the port: IPv6 without brackets. Unix sockets it removes when it
                 // ends, from under its successor: it must not have them.
-                let pairs = sockets.iter().filter_map(|socket| match &socket.bound {
+                // Of datagrams it knows nothing, and would take a port of theirs for the one of that number.
+                let streams = sockets.iter().filter(|socket| !socket.datagrams);
+                let pairs = streams.filter_map(|socket| match &socket.bound {
                     Some(Bound::Inet(at)) => {
                         let key = format!("{}:{}", at.ip(), at.port());
                         Some(pair(key.as_ref(), socket.fd))
@@ -162,7 +166,7 @@ fn names(sockets: &[Passed]) -> String {
     names.collect::<Vec<_>>().join(":")
 }
 
-/// In the operator's spelling: a bare port stays bare. Paths come after ports.
+/// In the operator's spelling: a bare port stays bare, and nothing tells UDP from TCP. Paths come after ports.
 fn server_starter(sockets: &[Passed]) -> OsString {
     let (paths, ports): (Vec<_>, Vec<_>) = sockets
         .iter()
@@ -175,7 +179,7 @@ fn server_starter(sockets: &[Passed]) -> OsString {
 fn spelled(socket: &Passed) -> Option<OsString> {
     let spelled = match (&socket.asked, socket.bound.as_ref()?) {
         // The port that the kernel chose, where it was to choose one.
-        (Address::Tcp { host, .. }, Bound::Inet(at)) => match &**host {
+        (Address::Tcp { host, .. } | Address::Udp { host, .. }, Bound::Inet(at)) => match &**host {
             "" => at.port().to_string(),
             host if host.contains(':') => format!("[{host}]:{}", at.port()),
             host => format!("{host}:{}", at.port()),

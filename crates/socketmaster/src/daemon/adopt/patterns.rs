@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::config::{Adopt, Config};
 use crate::daemon::listeners::{Place, Spot};
 use crate::sys::socket::Type;
-use crate::wire::uri::{Address, Family, ListenUri};
+use crate::wire::uri::{Address, Carries, Family, ListenUri};
 
 /// Whether a socket at this place is to be held for later generations.
 pub(super) fn is_adopted(config: &Config, place: &Place, file: Option<&Path>) -> bool {
@@ -25,13 +25,22 @@ fn admits(uri: &ListenUri, place: &Place, file: Option<&Path>) -> bool {
         | (Address::Udp { family, host, port }, Type::Datagram, Spot::Inet { address, .. }) => {
             *port == address.port() && admits_host(*family, host, address.ip())
         }
-        (Address::UnixPath(path), Type::Stream | Type::Packets, Spot::Entry(_)) => {
-            file == Some(path)
+        (Address::UnixPath(carries, path), kind, Spot::Entry(_)) => {
+            fits(*carries, kind) && file == Some(path)
         }
-        (Address::UnixAbstract(name), Type::Stream | Type::Packets, Spot::Abstract(bound)) => {
-            name == bound
+        (Address::UnixAbstract(carries, name), kind, Spot::Abstract(bound)) => {
+            fits(*carries, kind) && name == bound
         }
         _ => false,
+    }
+}
+
+/// `unix://` means every socket with connections.
+fn fits(carries: Carries, kind: Type) -> bool {
+    match carries {
+        Carries::Stream => kind != Type::Datagram,
+        Carries::Datagrams => kind == Type::Datagram,
+        Carries::Packets => kind == Type::Packets,
     }
 }
 

@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use std::io;
 
 use crate::core::{Time, WorkerId};
-use crate::daemon::listeners::Listener;
 use crate::daemon::{Daemon, now};
 use crate::sys::socket::{self, Local};
 use crate::sys::{diag, waiting};
@@ -59,11 +58,14 @@ impl Daemon {
     /// The inodes of all connections to our listeners, in rising order.
     fn inodes(&self) -> io::Result<Vec<u64>> {
         let (mut addresses, mut names) = (Vec::new(), Vec::new());
-        for local in self.sockets.listeners().iter().map(Listener::fd) {
-            match socket::local(local) {
-                Ok(Local::Tcp { address, .. }) => addresses.push(address),
+        let all = self.sockets.listeners().iter();
+        for listener in all.filter(|listener| listener.takes_connections()) {
+            match socket::local(listener.fd()) {
+                Ok(Local::Inet { address, .. }) => addresses.push(address),
                 Ok(Local::Path(path)) => names.push(path.into_os_string().into_encoded_bytes()),
                 Ok(Local::Abstract(name)) => names.push([&[0], &name[..]].concat()),
+                // What cannot be counted is not none.
+                Ok(Local::Vsock { .. }) => return Err(io::ErrorKind::Unsupported.into()),
                 Ok(Local::Other) | Err(_) => {}
             }
         }

@@ -78,7 +78,7 @@ impl Control {
     /// # Errors
     /// The directory is gone, the disk is full, or the path is longer than the 107 bytes of unix(7).
     pub fn bind(directory: &Path, inputs: &Inputs) -> io::Result<Self> {
-        let socket = socket::unix()?;
+        let socket = socket::unix(socket::Type::Stream)?;
         let permissions = Permissions {
             mode: Some(0o600),
             ..Permissions::default()

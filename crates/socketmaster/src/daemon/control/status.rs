@@ -122,12 +122,15 @@ fn remnant_status(remnant: &Remnant, pid: Option<i32>) -> WorkerStatus {
 
 fn listener_status(listener: &Listener) -> ListenerStatus {
     let queue = socket::queue(listener.fd());
+    let waiting = socket::waiting_bytes(listener.fd());
     ListenerStatus {
         uri: listener.actual(),
         name: Some(listener.name()).filter(|name| !name.is_empty()),
         adopted: listener.adopted().is_some(),
         queue: queue.map(|(now, _)| now),
         queue_limit: queue.map(|(_, limit)| limit),
+        waiting_bytes: waiting.map(|(now, _)| now),
+        waiting_bytes_limit: waiting.map(|(_, limit)| limit),
         dropped: socket::drops(listener.fd()),
     }
 }

@@ -9,7 +9,7 @@ use crate::core::WorkerId;
 use crate::sys::fds;
 use crate::sys::socket::{self, Type};
 use crate::wire::held::{HeldAdopted, HeldListener};
-use crate::wire::uri::{Address, Family, ListenUri};
+use crate::wire::uri::{Address, Carries, Family, ListenUri};
 
 /// Connections that may wait, at least: a program asks for what it needs while it runs, and does not know of the time
 /// from one generation to the next.
@@ -48,7 +48,7 @@ impl Listener {
     /// The socket file, if it was made by a process that was taken over, whose calls nobody answers.
     pub fn taken_file(&self) -> Option<&Path> {
         match (&self.uri.address, self.adopted) {
-            (Address::UnixPath(path), Some(TAKEN)) => Some(path),
+            (Address::UnixPath(_, path), Some(TAKEN)) => Some(path),
             _ => None,
         }
     }
@@ -56,7 +56,7 @@ impl Listener {
     pub(super) fn held_adopted(&self) -> Option<HeldAdopted> {
         let file = match &self.uri.address {
             // It has no path for us if it is not from the root on.
-            Address::UnixPath(path) if path.is_absolute() => Some(path.clone().into()),
+            Address::UnixPath(_, path) if path.is_absolute() => Some(path.clone().into()),
             _ => None,
         };
         self.adopted.map(|worker| HeldAdopted {
@@ -97,6 +97,11 @@ impl Listener {
 
 /// The place as if somebody had asked for it.
 fn listen_uri(place: &Place, file: Option<&Path>, backlog: i32) -> ListenUri {
+    let carries = match place.kind {
+        Type::Stream => Carries::Stream,
+        Type::Datagram => Carries::Datagrams,
+        Type::Packets => Carries::Packets,
+    };
     let address = match &place.spot {
         Spot::Inet { address, .. } => {
             let (family, host, port) = (Family::Any, address.ip().to_string(), address.port());
@@ -105,8 +110,10 @@ fn listen_uri(place: &Place, file: Option<&Path>, backlog: i32) -> ListenUri {
                 Type::Stream | Type::Packets => Address::Tcp { family, host, port },
             }
         }
-        Spot::Entry(entry) => Address::UnixPath(file.unwrap_or(Path::new(&entry.name)).into()),
-        Spot::Abstract(name) => Address::UnixAbstract(name.clone()),
+        Spot::Entry(entry) => {
+            Address::UnixPath(carries, file.unwrap_or(Path::new(&entry.name)).into())
+        }
+        Spot::Abstract(name) => Address::UnixAbstract(carries, name.clone()),
     };
     ListenUri {
         text: place.uri(file),

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use crate::sys::holder::Holder;
 use crate::sys::socket::Kind;
+use crate::wire::activation::NotReceived;
 
 /// A listener that can't be opened.
 #[derive(Debug, thiserror::Error)]
@@ -108,8 +109,10 @@ pub enum Reason {
     )]
     NotOpen(i32),
 
-    /// The descriptor of an `fd://` is not a socket that listens.
-    #[error("descriptor {number} is {kind}, but must be a listening stream socket")]
+    /// The descriptor is not a socket that clients can find.
+    #[error(
+        "descriptor {number} is {kind}, but must be a socket with an address that takes connections or datagrams"
+    )]
     NotListening {
         /// The descriptor.
         number: i32,
@@ -117,9 +120,30 @@ pub enum Reason {
         kind: Kind,
     },
 
+    /// Socket activation has not brought it.
+    #[error("{0}")]
+    NotReceived(#[from] NotReceived),
+
+    /// One socket under two names.
+    #[error("this socket is there already, as {0}: take one of them away")]
+    Twice(String),
+
+    /// The kernel knows no vsock.
+    #[error(
+        "{0}; this kernel has no vsock: load the module `vsock` (modprobe vsock), or boot a kernel with CONFIG_VSOCKETS"
+    )]
+    NoVsock(io::Error),
+
+    /// The vsock address is not ours.
+    #[error(
+        "{0}; {1} is no vsock address of this machine, or the module that carries it is not loaded (virtio: \
+         vmw_vsock_virtio_transport, within one machine: vsock_loopback); vsock://:PORT takes any"
+    )]
+    VsockNotHere(io::Error, u32),
+
     /// A socket that was shut down and can't be opened anew.
     #[error(
-        "a worker has shut this socket down for good; only TCP and unix paths can be brought back"
+        "a worker has shut this socket down for good; only TCP, and unix paths that were made here, can be brought back"
     )]
     Dead,
 }

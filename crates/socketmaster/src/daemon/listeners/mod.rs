@@ -8,11 +8,14 @@
 //! | `listen(fd, 5)` | a backlog of 5 | [`Listener::restore_backlog`] when a worker is ready |
 //! | `shutdown(fd)` | clients are refused | a [`HangupWatch`](crate::sys::hangup::HangupWatch) tells, then [`Listener::restore_backlog`] revives TCP; a unix path takes [`Listener::reopen`] and new workers |
 //! | `fcntl(fd, F_SETFL, …)` | blocking or not | [`Listener::is_nonblocking`] before each start |
+//!
+//! Of a datagram socket only the last is true: it has no backlog, and is not watched.
 
 mod adopted;
 mod error;
 mod open;
 mod place;
+mod received;
 #[cfg(test)]
 mod tests;
 
@@ -25,23 +28,26 @@ use std::path::Path;
 pub use adopted::TAKEN;
 pub use error::{OpenError, Reason};
 pub use place::{Place, Spot};
+pub use received::left_over;
 
 use crate::core::WorkerId;
 use crate::sys::socket::{self, Local, Type};
 use crate::sys::{fds, socket_path};
 use crate::wire::held::{HeldListener, PathIdentity};
 use crate::wire::protocol::{Bound, Passed};
-use crate::wire::uri::{Address, ListenUri};
+use crate::wire::uri::{Address, Carries, ListenUri};
 
-/// A listening socket that the supervisor holds.
+/// A socket that the supervisor holds: it listens, or takes datagrams.
 #[derive(Debug)]
 pub struct Listener {
     uri: ListenUri,
     socket: OwnedFd,
     inode: u64,
+    carries: Type,
     local: Local,
     place: Option<Place>,
     path: Option<PathIdentity>,
+    given: String,
     adopted: Option<WorkerId>,
 }
 
@@ -52,10 +58,14 @@ pub struct Listener {
 /// # Errors
 /// The first listener that can't be opened, and why.
 pub fn open_all(uris: &[ListenUri]) -> Result<Vec<Listener>, OpenError> {
-    let mut opened = Vec::with_capacity(uris.len());
+    let mut opened: Vec<Listener> = Vec::with_capacity(uris.len());
     for uri in uris {
-        match open::open(uri) {
-            Ok(listener) => opened.push(listener),
+        let new = match &uri.address {
+            Address::Systemd(name) => received::open(uri, name.as_deref()),
+            _ => open::open(uri).map(|listener| vec![listener]),
+        };
+        match new.and_then(|new| new_ones(&opened, new)) {
+            Ok(new) => opened.extend(new),
             Err(reason) => {
                 opened.iter().for_each(Listener::remove_path);
                 return Err(OpenError {
@@ -68,16 +78,27 @@ pub fn open_all(uris: &[ListenUri]) -> Result<Vec<Listener>, OpenError> {
     Ok(opened)
 }
 
+/// Refuses a socket received that is there already, by another of its names.
+fn new_ones(opened: &[Listener], new: Vec<Listener>) -> Result<Vec<Listener>, Reason> {
+    let twice = |l: &&Listener| new.iter().any(|new| new.inode == l.inode);
+    match opened.iter().find(twice) {
+        Some(first) => Err(Reason::Twice(first.uri.text.clone())),
+        None => Ok(new),
+    }
+}
+
 impl Listener {
     fn new(uri: &ListenUri, socket: OwnedFd, path: Option<PathIdentity>) -> io::Result<Self> {
         Ok(Self {
             uri: uri.clone(),
             inode: socket::inode(socket.as_fd())?,
+            carries: socket::socket_type(socket.as_fd())?,
             local: socket::local(socket.as_fd())?,
             // What cannot be named is never what a program binds.
             place: Place::of(socket.as_fd()).unwrap_or_default(),
             socket,
             path,
+            given: String::new(),
             adopted: None,
         })
     }
@@ -97,9 +118,14 @@ impl Listener {
         self.inode
     }
 
-    /// The name given with `NAME=`, else empty.
+    /// The name given with `NAME=`, else by the service manager, else empty.
     pub fn name(&self) -> String {
-        self.uri.name.clone().unwrap_or_default()
+        self.uri.name.as_ref().unwrap_or(&self.given).clone()
+    }
+
+    /// Whether clients connect to it: a datagram socket has no queue of connections, and never hangs up.
+    pub fn takes_connections(&self) -> bool {
+        self.carries != Type::Datagram
     }
 
     /// What a program is told of it that has it as this descriptor.
@@ -108,14 +134,15 @@ impl Listener {
             fd,
             name: self.name(),
             asked: self.uri.address.clone(),
+            datagrams: !self.takes_connections(),
             bound: match &self.local {
-                Local::Tcp { address, .. } => Some(Bound::Inet(*address)),
+                Local::Inet { address, .. } => Some(Bound::Inet(*address)),
                 Local::Path(path) => Some(Bound::Unix(path.clone())),
                 Local::Abstract(name) => {
                     let name = [b"@", &**name].concat();
                     Some(Bound::Unix(OsString::from_vec(name).into()))
                 }
-                Local::Other => None,
+                Local::Vsock { .. } | Local::Other => None,
             },
         }
     }
@@ -135,6 +162,10 @@ impl Listener {
         match (&self.place, &self.local) {
             (Some(place), Local::Path(path)) => place.uri(Some(path)),
             (Some(place), _) => place.uri(None),
+            (None, Local::Vsock { cid, port }) => {
+                let cid = cid.map_or_else(String::new, |cid| cid.to_string());
+                format!("vsock://{cid}:{port}")
+            }
             (None, _) => self.uri.text.clone(),
         }
     }
@@ -146,15 +177,11 @@ impl Listener {
     /// `ESHUTDOWN` for a unix socket that a worker shut down: only [`Listener::reopen`] helps. `EADDRINUSE` if
     /// another program took the port in the meantime. Else what listen(2) says.
     pub fn restore_backlog(&self) -> io::Result<()> {
-        if self
-            .place
-            .as_ref()
-            .is_some_and(|place| place.kind == Type::Datagram)
-        {
+        if !self.takes_connections() {
             return Ok(());
         }
         let local = match self.local {
-            Local::Tcp { address, .. } => Some(address),
+            Local::Inet { address, .. } => Some(address),
             _ => None,
         };
         socket::listen_again(self.fd(), local, self.uri.backlog)
@@ -169,7 +196,7 @@ impl Listener {
     /// Else as [`open_all`].
     pub fn reopen(&mut self) -> Result<(), OpenError> {
         let result = match (&self.uri.address, self.path) {
-            (Address::UnixPath(_), Some(_)) => open::open(&self.uri),
+            (Address::UnixPath(..), Some(_)) => open::open(&self.uri),
             _ => Err(Reason::Dead),
         };
         let new = result.map_err(|reason| OpenError {
@@ -223,7 +250,7 @@ impl Listener {
     /// Whether clients still find it: always, but for a unix socket whose file was removed or replaced.
     pub fn is_reachable(&self) -> bool {
         match (&self.uri.address, self.path) {
-            (Address::UnixPath(path), Some(ours)) => identity(path).is_ok_and(|now| now == ours),
+            (Address::UnixPath(_, path), Some(ours)) => identity(path).is_ok_and(|now| now == ours),
             _ => true,
         }
     }
@@ -231,7 +258,7 @@ impl Listener {
     /// Removes our socket file at the very end, if the file at the path is still ours. Does nothing for all other
     /// listeners.
     pub fn remove_path(&self) {
-        let (Address::UnixPath(path), Some(ours)) = (&self.uri.address, self.path) else {
+        let (Address::UnixPath(_, path), Some(ours)) = (&self.uri.address, self.path) else {
             return;
         };
         // While we listen nobody takes the path by the rules, so there is no lock between the look and the unlink.
@@ -247,6 +274,7 @@ impl Listener {
             fd: self.socket.as_raw_fd(),
             uri: self.uri.text.clone(),
             path: self.path,
+            given: self.given.clone(),
             adopted: self.held_adopted(),
         }
     }
@@ -257,7 +285,19 @@ impl Listener {
     /// `ENOTSOCK` if `fd` is no socket, else what fcntl(2) says.
     pub fn from_held(uri: &ListenUri, held: &HeldListener, fd: OwnedFd) -> io::Result<Self> {
         fds::set_close_on_exec(fd.as_fd(), true)?;
-        Self::new(uri, fd, held.path)
+        Ok(Self {
+            given: held.given.clone(),
+            ..Self::new(uri, fd, held.path)?
+        })
+    }
+}
+
+/// What a unix socket of this kind carries.
+fn type_of(carries: Carries) -> Type {
+    match carries {
+        Carries::Stream => Type::Stream,
+        Carries::Datagrams => Type::Datagram,
+        Carries::Packets => Type::Packets,
     }
 }
 

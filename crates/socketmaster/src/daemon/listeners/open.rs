@@ -1,49 +1,66 @@
-//! From a listen URI to a socket that listens.
+//! From a listen URI to a socket that clients find.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use super::{Listener, Reason};
-use crate::sys::socket::{self, Kind};
+use super::{Listener, Reason, type_of};
+use crate::sys::holder::{self, Holder};
+use crate::sys::names;
+use crate::sys::socket::{self, Kind, Type};
 use crate::sys::socket_path::{self, Occupant, Permissions};
-use crate::sys::{holder, names};
+use crate::wire::activation::NotReceived;
 use crate::wire::held::PathIdentity;
 use crate::wire::uri::{Address, Family, ListenUri};
 
 pub(super) fn open(uri: &ListenUri) -> Result<Listener, Reason> {
     let (socket, path) = match &uri.address {
-        Address::Tcp { family, host, port } => (tcp(*family, host, *port, uri.backlog)?, None),
-        // The command line lets udp through for `-adopt` alone.
-        Address::Udp { .. } => {
-            return Err(io::Error::from_raw_os_error(libc::EPROTONOSUPPORT).into());
+        Address::Tcp { family, host, port } => {
+            let listen = |address, v6only| listen_tcp(address, v6only, uri.backlog);
+            let holders = |address, v6only| holder::of_tcp(address, v6only);
+            (inet(*family, host, *port, listen, holders)?, None)
         }
-        Address::UnixPath(path) => {
-            let (socket, identity) = unix_path(uri, path)?;
+        Address::Udp { family, host, port } => {
+            let socket = inet(*family, host, *port, socket::bind_udp, holder::of_udp)?;
+            (socket, None)
+        }
+        Address::UnixPath(carries, path) => {
+            let (socket, identity) = unix_path(uri, type_of(*carries), path)?;
             (socket, Some(identity))
         }
-        Address::UnixAbstract(name) => (unix_abstract(name, uri.backlog)?, None),
+        Address::UnixAbstract(carries, name) => {
+            (unix_abstract(name, type_of(*carries), uri.backlog)?, None)
+        }
+        Address::Vsock { cid, port } => (vsock(*cid, *port, uri.backlog)?, None),
         Address::Fd(number) => (inherited(*number, uri.backlog)?, None),
+        // One of these may be several.
+        Address::Systemd(_) => return Err(NotReceived::Nothing.into()),
     };
     Ok(Listener::new(uri, socket, path)?)
 }
 
-fn tcp(family: Family, host: &str, port: u16, backlog: i32) -> Result<OwnedFd, Reason> {
+fn inet(
+    family: Family,
+    host: &str,
+    port: u16,
+    open: impl Fn(SocketAddr, bool) -> io::Result<OwnedFd>,
+    holders: impl Fn(SocketAddr, bool) -> Vec<Holder>,
+) -> Result<OwnedFd, Reason> {
     let (ip, v6only) = resolve(family, host)?;
     let dual_stack = ip.is_unspecified() && ip.is_ipv6() && !v6only;
-    match listen_tcp(SocketAddr::new(ip, port), v6only, backlog) {
+    match open(SocketAddr::new(ip, port), v6only) {
         // Without IPv6 in the kernel every address means every IPv4 address.
         Err(error) if dual_stack && is(&error, &[libc::EAFNOSUPPORT, libc::EADDRNOTAVAIL]) => {
             let ip = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-            listen_tcp(SocketAddr::new(ip, port), false, backlog).map_err(|error| (error, ip))
+            open(SocketAddr::new(ip, port), false).map_err(|error| (error, ip))
         }
         result => result.map_err(|error| (error, ip)),
     }
     .map_err(|(error, ip)| match error.raw_os_error() {
         Some(libc::EADDRINUSE) => Reason::Busy {
             error,
-            holders: holder::of_tcp(SocketAddr::new(ip, port), v6only),
+            holders: holders(SocketAddr::new(ip, port), v6only),
         },
         Some(libc::EACCES) if port < 1024 => Reason::Privileged(error),
         Some(libc::EADDRNOTAVAIL) => Reason::NotHere { error, address: ip },
@@ -104,7 +121,11 @@ fn resolve(family: Family, host: &str) -> Result<(IpAddr, bool), Reason> {
     }
 }
 
-fn unix_path(uri: &ListenUri, path: &Path) -> Result<(OwnedFd, PathIdentity), Reason> {
+fn unix_path(
+    uri: &ListenUri,
+    carries: Type,
+    path: &Path,
+) -> Result<(OwnedFd, PathIdentity), Reason> {
     let permissions = permissions(uri)?;
     let directory = path.parent().unwrap_or(Path::new("/"));
     // Held until we listen: till then our own file looks stale to others.
@@ -127,7 +148,7 @@ fn unix_path(uri: &ListenUri, path: &Path) -> Result<(OwnedFd, PathIdentity), Re
         }
         Occupant::NotASocket => return Err(Reason::NotASocket(path.into())),
     }
-    let socket = socket::unix()?;
+    let socket = socket::unix(carries)?;
     let (device, inode) =
         socket_path::bind(socket.as_fd(), path, permissions).map_err(|error| {
             match error.raw_os_error() {
@@ -141,7 +162,10 @@ fn unix_path(uri: &ListenUri, path: &Path) -> Result<(OwnedFd, PathIdentity), Re
                 _ => Reason::System(error),
             }
         })?;
-    socket::listen(socket.as_fd(), uri.backlog).inspect_err(|_| drop(socket_path::unlink(path)))?;
+    if carries != Type::Datagram {
+        socket::listen(socket.as_fd(), uri.backlog)
+            .inspect_err(|_| drop(socket_path::unlink(path)))?;
+    }
     Ok((socket, PathIdentity { device, inode }))
 }
 
@@ -161,25 +185,41 @@ fn permissions(uri: &ListenUri) -> Result<Permissions, Reason> {
     })
 }
 
-fn unix_abstract(name: &[u8], backlog: i32) -> Result<OwnedFd, Reason> {
-    let socket = socket::bind_abstract(name).map_err(|error| match error.kind() {
+fn unix_abstract(name: &[u8], carries: Type, backlog: i32) -> Result<OwnedFd, Reason> {
+    let socket = socket::bind_abstract(name, carries).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => Reason::Busy {
             error,
             holders: holder::of_unix_abstract(name),
         },
         _ => Reason::System(error),
     })?;
+    if carries != Type::Datagram {
+        socket::listen(socket.as_fd(), backlog)?;
+    }
+    Ok(socket)
+}
+
+fn vsock(cid: Option<u32>, port: u32, backlog: i32) -> Result<OwnedFd, Reason> {
+    let socket =
+        socket::bind_vsock(cid, port).map_err(|error| match (error.raw_os_error(), cid) {
+            (Some(libc::EAFNOSUPPORT), _) => Reason::NoVsock(error),
+            (Some(libc::EADDRNOTAVAIL), Some(cid)) => Reason::VsockNotHere(error, cid),
+            (Some(libc::EACCES), _) if port < 1024 => Reason::Privileged(error),
+            _ => Reason::System(error),
+        })?;
     socket::listen(socket.as_fd(), backlog)?;
     Ok(socket)
 }
 
-fn inherited(number: i32, backlog: i32) -> Result<OwnedFd, Reason> {
+/// A copy of a descriptor that somebody has opened for us, of whatever kind it is.
+pub(super) fn inherited(number: i32, backlog: i32) -> Result<OwnedFd, Reason> {
     let socket = socket::inherit(number).map_err(|error| match error.raw_os_error() {
         Some(libc::EBADF) => Reason::NotOpen(number),
         _ => Reason::System(error),
     })?;
     match socket::kind(socket.as_fd())? {
         Kind::Listening | Kind::Bound => socket::listen(socket.as_fd(), backlog)?,
+        Kind::Datagram => {}
         kind => return Err(Reason::NotListening { number, kind }),
     }
     Ok(socket)

@@ -50,11 +50,11 @@ impl Place {
     /// What getsockname(2) or stat(2) says.
     pub fn of(socket: BorrowedFd<'_>) -> io::Result<Option<Self>> {
         let spot = match socket::local(socket)? {
-            Local::Tcp { address, .. } if address.port() == 0 => None,
-            Local::Tcp { address, v6only } => Some(Spot::Inet { address, v6only }),
+            Local::Inet { address, .. } if address.port() == 0 => None,
+            Local::Inet { address, v6only } => Some(Spot::Inet { address, v6only }),
             Local::Path(path) if path.is_absolute() => Some(Spot::Entry(Entry::of(&path)?)),
             Local::Abstract(name) => Some(Spot::Abstract(name)),
-            Local::Path(_) | Local::Other => None,
+            Local::Path(_) | Local::Vsock { .. } | Local::Other => None,
         };
         spot.map(|spot| Self::to_be(socket, spot)).transpose()
     }
@@ -131,7 +131,7 @@ impl Place {
         match self.kind {
             Type::Stream => "unix",
             Type::Datagram => "unixgram",
-            Type::Packets => "seqpacket",
+            Type::Packets => "unixpacket",
         }
     }
 }

@@ -1,3 +1,5 @@
+mod kinds;
+
 use super::*;
 use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::linux::net::SocketAddrExt;
@@ -36,7 +38,7 @@ fn tcp(family: Family, host: &str, port: u16) -> ListenUri {
 fn unix(path: &Path) -> ListenUri {
     uri(
         &format!("unix://{}", path.display()),
-        Address::UnixPath(path.into()),
+        Address::UnixPath(Carries::Stream, path.into()),
     )
 }
 
@@ -50,7 +52,7 @@ fn error(uri: &ListenUri) -> String {
 
 fn address(listener: &Listener) -> SocketAddr {
     match listener.local {
-        Local::Tcp { address, .. } => address,
+        Local::Inet { address, .. } => address,
         _ => panic!("{listener:?} is not TCP"),
     }
 }
@@ -521,7 +523,7 @@ fn an_abstract_name_is_held_once() {
     let name = format!("socketmaster listeners {}", std::process::id());
     let uri = uri(
         "unix://@…",
-        Address::UnixAbstract(name.clone().into_bytes()),
+        Address::UnixAbstract(Carries::Stream, name.clone().into_bytes()),
     );
     let listener = open(&uri).unwrap();
     assert_eq!(listener.actual(), format!("unix://@{name}"));
@@ -560,17 +562,17 @@ fn an_inherited_socket_is_taken_over() {
     let file = tempfile::tempfile().unwrap();
     let datagram = UnixDatagram::unbound().unwrap();
     let (connected, _peer) = UnixStream::pair().unwrap();
-    let unbound = socket::unix().unwrap();
+    let unbound = socket::unix(Type::Stream).unwrap();
     for (other, kind) in [
         (pipe.as_fd(), "a pipe"),
         (file.as_fd(), "a file"),
-        (datagram.as_fd(), "a datagram socket"),
+        (datagram.as_fd(), "a socket without an address"),
         (connected.as_fd(), "a connection"),
         (unbound.as_fd(), "a socket without an address"),
     ] {
         let text = error(&fd(other.as_raw_fd()));
         assert!(
-            text.contains(&format!("is {kind}, but must be a listening stream socket")),
+            text.contains(&format!("is {kind}, but must be a socket with an address")),
             "{text}"
         );
     }

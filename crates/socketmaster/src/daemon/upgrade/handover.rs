@@ -1,9 +1,10 @@
 //! The whole state of a supervisor, and the way it takes through the exec: a sealed memory file, named by a variable.
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::process;
 
@@ -176,7 +177,9 @@ impl Handover {
                 }
             }
             let value = format!("{}:{}", process::id(), memory.as_raw_fd());
-            let inherited = env::vars_os().filter(|(name, _)| name != VARIABLE);
+            // Sockets received by activation are ours under other numbers by now.
+            let stale = |name: &OsStr| name == VARIABLE || name.as_bytes().starts_with(b"LISTEN_");
+            let inherited = env::vars_os().filter(|(name, _)| !stale(name));
             let ours = (OsString::from(VARIABLE), OsString::from(value));
             handover::exec(&self.program, env::args_os(), inherited.chain([ours]))
         })();

@@ -1,12 +1,12 @@
-//! Whether a program waits for connections on a socket, seen from outside through /proc.
+//! Whether a program waits for connections or datagrams on a socket, seen from outside through /proc.
 //!
 //! Nothing is asked of the program and no connection is made: the kernel tells which descriptors an epoll instance
 //! watches (`/proc/PID/fdinfo/FD`) and in which system call a thread sleeps (`/proc/PID/task/TID/syscall`). Sockets
 //! are matched by inode, so it does not matter which number a descriptor has or how often it was duplicated.
 //!
 //! What it does not do: a sight is no proof that the program will accept. Go registers a socket when it makes a
-//! listener of it, a moment before the first accept. Blocking reads of datagram sockets and the accepts of io_uring
-//! are not seen, nor is a process whose first thread has ended while others go on.
+//! listener of it, a moment before the first accept. The accepts of io_uring are not seen, nor is a process whose first
+//! thread has ended while others go on.
 
 mod epoll;
 mod held;
@@ -31,13 +31,15 @@ use syscall::Call;
 /// How many looks in a row must see nothing before a [`Watcher`] says so.
 const BLIND_LOOKS: u8 = 3;
 
-/// The way in which a program waits for connections.
+/// The way in which a program waits for connections or datagrams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum How {
     /// An epoll instance watches the socket for input.
     Epoll,
     /// A thread sleeps in accept(2) or accept4(2).
     Accept,
+    /// A thread sleeps in a read of a datagram socket: recvfrom(2), recvmsg(2), recvmmsg(2), read(2) or readv(2).
+    Receive,
     /// A thread sleeps in poll(2) or ppoll(2).
     Poll,
     /// A thread sleeps in select(2) or pselect(2).
@@ -225,6 +227,7 @@ fn examine(process: &Process, inodes: &[u64]) -> Result<Sight, Errno> {
 fn waits(process: &Process, call: &Call, sockets: &[i32]) -> Option<How> {
     match *call {
         Call::Accept { fd } => sockets.binary_search(&fd).is_ok().then_some(How::Accept),
+        Call::Receive { fd } => sockets.binary_search(&fd).is_ok().then_some(How::Receive),
         Call::Poll { address, count } => {
             memory::polled(&process.memory()?, address, count, sockets).then_some(How::Poll)
         }

@@ -1,16 +1,20 @@
 //! In which system call a thread sleeps (proc(5), `/proc/PID/syscall`).
 //!
+//! A read of a socket that listens comes back at once, so one that sleeps in it waits for datagrams.
+//!
 //! The numbers are those of the architecture this program is built for; a 32-bit program on a 64-bit kernel has
 //! others and is not recognised. A poll(2) that was stopped and continued shows as restart_syscall(2) until its
 //! timeout, and is not recognised either.
 
 use super::procfs::hex;
 
-/// A system call that may wait for connections.
+/// A system call that may wait for connections or datagrams.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Call {
     /// accept(2), accept4(2).
     Accept { fd: i32 },
+    /// recvfrom(2), which recv(2) is too, recvmsg(2), recvmmsg(2), read(2), readv(2).
+    Receive { fd: i32 },
     /// poll(2), ppoll(2): an array of `count` pollfds.
     Poll { address: u64, count: u64 },
     /// select(2), pselect6(2): an fd_set of `count` bits, the one for reading.
@@ -29,6 +33,11 @@ pub(super) fn parse(line: &[u8]) -> Option<Call> {
     match number {
         // The kernel reads an int: the upper half of the register may hold anything.
         libc::SYS_accept | libc::SYS_accept4 => Some(Call::Accept { fd: first as i32 }),
+        libc::SYS_recvfrom
+        | libc::SYS_recvmsg
+        | libc::SYS_recvmmsg
+        | libc::SYS_read
+        | libc::SYS_readv => Some(Call::Receive { fd: first as i32 }),
         libc::SYS_ppoll => Some(Call::Poll {
             address: first,
             count: second & 0xffff_ffff,
@@ -72,6 +81,10 @@ mod tests {
             Some(Call::Accept { fd: 3 })
         );
         assert_eq!(
+            parse(&line(libc::SYS_recvmsg, 0xdead_0000_0003, 0)),
+            Some(Call::Receive { fd: 3 })
+        );
+        assert_eq!(
             parse(&line(libc::SYS_ppoll, 0x7f00, 2)),
             Some(Call::Poll {
                 address: 0x7f00,
@@ -112,7 +125,7 @@ mod tests {
 
     #[test]
     fn passes_over_everything_else() {
-        assert_eq!(parse(&line(libc::SYS_read, 3, 0)), None);
+        assert_eq!(parse(&line(libc::SYS_write, 3, 0)), None);
         for line in [
             &b"running\n"[..],
             b"-1 0x7ffc8 0x7f3a9\n",

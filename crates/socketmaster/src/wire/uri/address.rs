@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use super::parse::{decimal, is_number, unescape};
-use super::{Address, Family, UriError};
+use super::{Address, Carries, Family, UriError};
 
 /// The longest path or abstract name: `sun_path` has 108 bytes, one of them a NUL after the path or before the name
 /// (unix(7)).
@@ -15,7 +15,11 @@ const LONGEST_UNIX: usize = 107;
 /// Reads the address of a known scheme.
 pub(super) fn address(scheme: &'static str, rest: &str) -> Result<Address, UriError> {
     match scheme {
-        "unix" => unix(rest),
+        "unix" => unix(scheme, Carries::Stream, rest),
+        "unixgram" => unix(scheme, Carries::Datagrams, rest),
+        "unixpacket" => unix(scheme, Carries::Packets, rest),
+        "vsock" => vsock(rest),
+        "systemd" => systemd(rest),
         "fd" => fd(rest),
         scheme => inet(scheme, rest),
     }
@@ -96,7 +100,7 @@ fn is_host(text: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
-fn unix(rest: &str) -> Result<Address, UriError> {
+fn unix(scheme: &'static str, carries: Carries, rest: &str) -> Result<Address, UriError> {
     let bytes = unescape(rest.strip_prefix('@').unwrap_or(rest))?;
     if bytes.contains(&0) {
         return Err(UriError::Nul);
@@ -106,26 +110,59 @@ fn unix(rest: &str) -> Result<Address, UriError> {
         return Err(UriError::Long { length });
     }
     match (rest.as_bytes().first(), bytes.last()) {
-        (None, _) => Err(UriError::NoPath),
-        (Some(b'@'), None) => Err(UriError::NoAbstractName),
-        (Some(b'@'), Some(_)) => Ok(Address::UnixAbstract(bytes)),
+        (None, _) => Err(UriError::NoPath { scheme }),
+        (Some(b'@'), None) => Err(UriError::NoAbstractName { scheme }),
+        (Some(b'@'), Some(_)) => Ok(Address::UnixAbstract(carries, bytes)),
         (Some(b'/'), Some(b'/')) => Err(UriError::DirectoryPath),
-        (Some(b'/'), _) => Ok(Address::UnixPath(PathBuf::from(OsString::from_vec(bytes)))),
-        _ => Err(relative(rest)),
+        (Some(b'/'), _) => {
+            let path = PathBuf::from(OsString::from_vec(bytes));
+            Ok(Address::UnixPath(carries, path))
+        }
+        _ => Err(relative(scheme, rest)),
     }
 }
 
 /// The error for a path without a slash in front.
-pub(super) fn relative(path: &str) -> UriError {
+pub(super) fn relative(scheme: &'static str, path: &str) -> UriError {
     match path.trim_start_matches("./") {
-        "" => UriError::NoPath,
+        "" => UriError::NoPath { scheme },
         name if name.starts_with('@') => UriError::NoSlashes {
-            suggestion: format!("unix://{name}"),
+            suggestion: format!("{scheme}://{name}"),
         },
         path => UriError::RelativePath {
-            suggestion: format!("unix:///{path}"),
+            suggestion: format!("{scheme}:///{path}"),
         },
     }
+}
+
+fn vsock(rest: &str) -> Result<Address, UriError> {
+    let text = without_path("vsock", rest)?;
+    let bad = || UriError::Vsock { text: text.into() };
+    // The largest number stands for every address and for any port (vsock(7)), which are written otherwise here.
+    let number = |text: &str| {
+        let digits = is_number(text).then(|| text.parse().ok())?;
+        digits.filter(|number| *number != u32::MAX)
+    };
+    let (cid, port) = text.split_once(':').ok_or_else(bad)?;
+    let cid = match cid {
+        "" => None,
+        cid => Some(number(cid).ok_or_else(bad)?),
+    };
+    let port = number(port).ok_or_else(bad)?;
+    Ok(Address::Vsock { cid, port })
+}
+
+/// The name is `FileDescriptorName=` of systemd.socket(5): ASCII without a colon.
+fn systemd(rest: &str) -> Result<Address, UriError> {
+    if rest.is_empty() {
+        return Ok(Address::Systemd(None));
+    }
+    let name = String::from_utf8(unescape(rest)?).unwrap_or_default();
+    let allowed = |b: u8| b.is_ascii_graphic() && b != b':';
+    if name.is_empty() || !name.bytes().all(allowed) {
+        return Err(UriError::SystemdName { name: rest.into() });
+    }
+    Ok(Address::Systemd(Some(name)))
 }
 
 fn fd(rest: &str) -> Result<Address, UriError> {

@@ -27,7 +27,8 @@ pub(super) fn adopt_uri(value: &str) -> Result<ListenUri, UriError> {
         return Err(UriError::AdoptOptions { suggestion });
     }
     match &uri.address {
-        Address::Fd(_) => Err(UriError::AdoptFd),
+        Address::Fd(_) | Address::Systemd(_) => Err(UriError::AdoptFd),
+        Address::Vsock { .. } => Err(UriError::AdoptVsock { text: uri.text }),
         Address::Tcp { host, .. } | Address::Udp { host, .. }
             if !host.is_empty() && host.parse::<IpAddr>().is_err() =>
         {

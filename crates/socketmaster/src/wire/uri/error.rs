@@ -20,7 +20,7 @@ pub enum UriError {
 
     #[error("the scheme is missing: write {suggestion}")]
     NoScheme { suggestion: String },
-    #[error("the scheme {scheme:?} is not supported, only tcp, tcp4, tcp6, unix and fd are, and udp for -adopt{}", did_you_mean(*.nearest))]
+    #[error("the scheme {scheme:?} is not supported, there are tcp and udp (also with 4 or 6), unix, unixgram, unixpacket, vsock, systemd and fd{}", did_you_mean(*.nearest))]
     UnknownScheme {
         scheme: String,
         nearest: Option<&'static str>,
@@ -52,15 +52,15 @@ pub enum UriError {
     PathNotHere { scheme: &'static str, path: String },
 
     #[error(
-        "the path is missing: write unix:///run/app.sock, or unix://@name for an abstract socket"
+        "the path is missing: write {scheme}:///run/app.sock, or {scheme}://@name for an abstract socket"
     )]
-    NoPath,
+    NoPath { scheme: &'static str },
     #[error("the path must be absolute, which makes three slashes: write {suggestion}")]
     RelativePath { suggestion: String },
     #[error("the path ends with a slash and so names a directory: add the name of the socket")]
     DirectoryPath,
-    #[error("a name must follow the @, as in unix://@app")]
-    NoAbstractName,
+    #[error("a name must follow the @, as in {scheme}://@app")]
+    NoAbstractName { scheme: &'static str },
     #[error("the socket's path or name is {length} bytes long, Linux allows 107")]
     Long { length: usize },
     #[error("a zero byte (%00) cannot stand in the path or name of a socket")]
@@ -73,6 +73,19 @@ pub enum UriError {
     #[error("descriptor {fd} is the standard {}: pass the socket as another, as in fd://3", if *.fd == 1 { "output" } else { "error" })]
     FdStandard { fd: u16 },
 
+    #[error(
+        "{text:?} is no address of a virtual machine: write vsock://:8080, or vsock://CID:8080 with the number of this \
+         machine"
+    )]
+    Vsock { text: String },
+    #[error("no slashes follow systemd: write systemd:{name}{}", if .name.is_empty() { ", for all sockets received" } else { "" })]
+    SystemdSlashes { name: String },
+    #[error(
+        "{name:?} is no name of a socket: write what FileDescriptorName= of the socket unit says, or systemd: alone for \
+         all sockets received"
+    )]
+    SystemdName { name: String },
+
     #[error("unknown option {option:?}, there are {}{}", OPTIONS.join(", "), did_you_mean(*.nearest))]
     UnknownOption {
         option: String,
@@ -80,6 +93,11 @@ pub enum UriError {
     },
     #[error("the option {option} is for sockets with a path (unix:///run/app.sock)")]
     OptionNotHere { option: &'static str },
+    #[error(
+        "the option backlog is for sockets that take connections; how many datagrams wait is for the program to say, by \
+         SO_RCVBUF"
+    )]
+    BacklogNotHere,
     #[error("the option {option} is given twice")]
     OptionTwice { option: &'static str },
     #[error("the option {option} needs a value: write {option}={example}")]
@@ -95,13 +113,13 @@ pub enum UriError {
     OptionText { option: &'static str },
 
     #[error(
-        "a udp socket is not opened here, only adopted from the program: write -adopt {text} instead"
-    )]
-    UdpListen { text: String },
-    #[error(
         "a descriptor is nothing that a program binds: write the address that it opens, as in tcp://:8080"
     )]
     AdoptFd,
+    #[error(
+        "a program that binds vsock itself is not seen to do so: pass it the socket by -command and -listen {text}"
+    )]
+    AdoptVsock { text: String },
     #[error("an address to adopt takes no name: write {suggestion}")]
     AdoptName { suggestion: String },
     #[error(

@@ -1,7 +1,7 @@
 //! The query of a listen URI: `?backlog=4096&mode=0660&owner=LOGIN&group=NAME`.
 
-use super::UriError;
 use super::parse::{decimal, unescape};
+use super::{Address, UriError};
 use crate::nearest::nearest;
 
 /// Every option there is.
@@ -19,8 +19,9 @@ pub(super) struct Options {
 }
 
 impl Options {
-    /// Reads a query without its `?`; `has_file` tells whether the listener is a file, which alone has owner and mode.
-    pub(super) fn parse(query: &str, has_file: bool) -> Result<Self, UriError> {
+    /// Reads a query without its `?`. Owner and mode are those of a file, a backlog is one of connections.
+    pub(super) fn parse(query: &str, address: &Address) -> Result<Self, UriError> {
+        let has_file = matches!(address, Address::UnixPath(..));
         let mut values: [Option<String>; OPTIONS.len()] = Default::default();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (word, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -31,6 +32,9 @@ impl Options {
                 });
             };
             let option = OPTIONS[index];
+            if option == "backlog" && address.is_datagram() {
+                return Err(UriError::BacklogNotHere);
+            }
             if option != "backlog" && !has_file {
                 return Err(UriError::OptionNotHere { option });
             }

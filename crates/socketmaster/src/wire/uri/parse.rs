@@ -4,10 +4,23 @@ use std::net::Ipv6Addr;
 
 use super::address::{address, relative};
 use super::options::Options;
-use super::{Address, ListenUri, UriError};
+use super::{ListenUri, UriError};
 use crate::nearest::nearest;
 
-const SCHEMES: [&str; 8] = ["tcp", "tcp4", "tcp6", "udp", "udp4", "udp6", "unix", "fd"];
+const SCHEMES: [&str; 12] = [
+    "tcp",
+    "tcp4",
+    "tcp6",
+    "udp",
+    "udp4",
+    "udp6",
+    "unix",
+    "unixgram",
+    "unixpacket",
+    "vsock",
+    "systemd",
+    "fd",
+];
 
 /// The longest name: systemd's limit for FDNAME (sd_listen_fds_with_names(3)), which may carry it to the program.
 const LONGEST_NAME: usize = 255;
@@ -24,7 +37,7 @@ pub(super) fn listen_uri(value: &str) -> Result<ListenUri, UriError> {
     let (before, query) = text.split_once('?').unwrap_or((text, ""));
     let (scheme, rest) = split_scheme(before)?;
     let address = address(scheme, rest)?;
-    let options = Options::parse(query, matches!(address, Address::UnixPath(_)))?;
+    let options = Options::parse(query, &address)?;
     Ok(ListenUri {
         text: text.into(),
         name: name.map(str::to_owned),
@@ -58,20 +71,35 @@ fn split_name(value: &str) -> Result<(Option<&str>, &str), UriError> {
     Ok((Some(name), text))
 }
 
-/// Splits `SCHEME://` off; of `unix:/path`, which says the same to Go, only `unix:`.
+/// Splits `SCHEME://` off; of `unix:/path`, which says the same to Go, only `unix:`; and `systemd:`, which an address in
+/// the network's sense never follows.
 fn split_scheme(text: &str) -> Result<(&'static str, &str), UriError> {
     let known = |word: &str| SCHEMES.into_iter().find(|s| s.eq_ignore_ascii_case(word));
+    if let Some((word, name)) = text.split_once(':')
+        && known(word) == Some("systemd")
+    {
+        return match name.strip_prefix("//") {
+            None => Ok(("systemd", name)),
+            Some(name) => Err(UriError::SystemdSlashes { name: name.into() }),
+        };
+    }
     if let Some((word, rest)) = text.split_once("://").filter(|(word, _)| !word.is_empty()) {
         return known(word)
             .map(|scheme| (scheme, rest))
             .ok_or_else(|| UriError::UnknownScheme {
                 scheme: word.into(),
-                nearest: nearest(word, &SCHEMES),
+                nearest: match &*word.to_ascii_lowercase() {
+                    "seqpacket" => Some("unixpacket"),
+                    "dgram" => Some("unixgram"),
+                    word => nearest(word, &SCHEMES),
+                },
             });
     }
     match text.split_once(':').map(|(word, rest)| (known(word), rest)) {
-        Some((Some("unix"), path)) if path.starts_with('/') => Ok(("unix", path)),
-        Some((Some("unix"), path)) => Err(relative(path)),
+        Some((Some(scheme), path)) if scheme.starts_with("unix") => match path.starts_with('/') {
+            true => Ok((scheme, path)),
+            false => Err(relative(scheme, path)),
+        },
         Some((Some(scheme), rest)) => Err(UriError::NoSlashes {
             suggestion: match rest.trim_start_matches('/') {
                 port if scheme != "fd" && is_number(port) => format!("{scheme}://:{port}"),

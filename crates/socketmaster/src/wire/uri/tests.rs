@@ -1,3 +1,5 @@
+mod kinds;
+
 use super::*;
 
 fn plain(text: &str, address: Address) -> ListenUri {
@@ -48,20 +50,32 @@ fn what_can_be_listened_on() {
         ),
         (
             "unix:///run/app.sock",
-            Address::UnixPath("/run/app.sock".into()),
+            Address::UnixPath(Carries::Stream, "/run/app.sock".into()),
         ),
         (
             "unix:/run/app.sock",
-            Address::UnixPath("/run/app.sock".into()),
+            Address::UnixPath(Carries::Stream, "/run/app.sock".into()),
         ),
-        ("unix:///a%20b+c=d", Address::UnixPath("/a b+c=d".into())),
-        ("unix:///a:b@c", Address::UnixPath("/a:b@c".into())),
+        (
+            "unix:///a%20b+c=d",
+            Address::UnixPath(Carries::Stream, "/a b+c=d".into()),
+        ),
+        (
+            "unix:///a:b@c",
+            Address::UnixPath(Carries::Stream, "/a:b@c".into()),
+        ),
         (
             "unix:///caf\u{e9}%3F",
-            Address::UnixPath("/caf\u{e9}?".into()),
+            Address::UnixPath(Carries::Stream, "/caf\u{e9}?".into()),
         ),
-        ("unix://@app", Address::UnixAbstract(b"app".to_vec())),
-        ("unix://@a/b%ff", Address::UnixAbstract(b"a/b\xff".to_vec())),
+        (
+            "unix://@app",
+            Address::UnixAbstract(Carries::Stream, b"app".to_vec()),
+        ),
+        (
+            "unix://@a/b%ff",
+            Address::UnixAbstract(Carries::Stream, b"a/b\xff".to_vec()),
+        ),
         ("fd://3", Address::Fd(3)),
         ("fd://0", Address::Fd(0)),
         ("FD://65535/", Address::Fd(65535)),
@@ -78,7 +92,7 @@ fn names_and_options() {
     let expected = ListenUri {
         text: "unix:///a=b?owner=me%40x&mode=660&&backlog=128&group=www".into(),
         name: Some("web-1.a_B".into()),
-        address: Address::UnixPath("/a=b".into()),
+        address: Address::UnixPath(Carries::Stream, "/a=b".into()),
         backlog: 128,
         mode: Some(0o660),
         owner: Some("me@x".into()),
@@ -141,20 +155,16 @@ fn what_is_refused_and_why() {
         ("@app", "the scheme is missing: write unix://@app"),
         ("web=:80", "the scheme is missing: write tcp://:80"),
         (
-            "udp://:53",
-            "a udp socket is not opened here, only adopted from the program: write -adopt udp://:53 instead",
-        ),
-        (
             "sctp://:53",
-            r#"the scheme "sctp" is not supported, only tcp, tcp4, tcp6, unix and fd are, and udp for -adopt"#,
+            r#"the scheme "sctp" is not supported, there are tcp and udp (also with 4 or 6), unix, unixgram, unixpacket, vsock, systemd and fd"#,
         ),
         (
             "tpc://:80",
-            r#"the scheme "tpc" is not supported, only tcp, tcp4, tcp6, unix and fd are, and udp for -adopt (did you mean tcp?)"#,
+            r#"the scheme "tpc" is not supported, there are tcp and udp (also with 4 or 6), unix, unixgram, unixpacket, vsock, systemd and fd (did you mean tcp?)"#,
         ),
         (
             "uinx:///x",
-            r#"the scheme "uinx" is not supported, only tcp, tcp4, tcp6, unix and fd are, and udp for -adopt (did you mean unix?)"#,
+            r#"the scheme "uinx" is not supported, there are tcp and udp (also with 4 or 6), unix, unixgram, unixpacket, vsock, systemd and fd (did you mean unix?)"#,
         ),
         (
             "tcp:127.0.0.1:80",
@@ -394,8 +404,14 @@ fn what_can_be_adopted() {
         ("udp://:53", udp(Family::Any, "", 53)),
         ("UDP4://127.0.0.1:53", udp(Family::V4, "127.0.0.1", 53)),
         ("udp6://[::]:53", udp(Family::V6, "::", 53)),
-        ("unix:///run/a", Address::UnixPath("/run/a".into())),
-        ("unix://@a", Address::UnixAbstract(b"a".to_vec())),
+        (
+            "unix:///run/a",
+            Address::UnixPath(Carries::Stream, "/run/a".into()),
+        ),
+        (
+            "unix://@a",
+            Address::UnixAbstract(Carries::Stream, b"a".to_vec()),
+        ),
     ] {
         let expected = Ok(plain(text, address));
         assert_eq!(ListenUri::to_adopt(text), expected, "{text}");
@@ -470,6 +486,10 @@ fn suggestions_are_right() {
         "unix:@x",
         "unix:x",
         "unix://x/y",
+        "unixgram:x",
+        "unixpacket:@x",
+        "systemd://",
+        "systemd://a",
         "tcp://::1:80",
         "tcp://::",
         "tcp://",
