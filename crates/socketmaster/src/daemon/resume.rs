@@ -20,7 +20,6 @@ use crate::config::Config;
 use crate::core::{Ending, Event, Supervisor};
 use crate::sys::fds;
 use crate::sys::process::Child;
-use crate::wire::uri::Address;
 
 /// Goes on after an upgrade.
 pub(super) fn resume(
@@ -32,20 +31,18 @@ pub(super) fn resume(
     let mut log = Log::resume(state.log, log_options(&config), inputs.clone())?;
     log.say(concat!("Upgraded to version ", env!("CARGO_PKG_VERSION")));
     let mut listeners = Vec::new();
-    let mut configured = config.listeners.iter().peekable();
+    let (mut configured, mut uri) = (config.listeners.iter(), None);
     let mut places = state.places.into_iter();
-    for (index, held) in state.listeners.iter().enumerate() {
+    for held in &state.listeners {
         let (fd, place) = (fds::take_over(held.fd)?, places.next().flatten());
         if let Some(adopted) = &held.adopted {
             listeners.push(Listener::from_held_adopted(held, adopted, place, fd)?);
-        } else if let Some(uri) = configured.peek().copied() {
-            listeners.push(Listener::from_held(uri, held, fd)?);
-            // One `systemd:` may stand for several.
-            let next = state.listeners.get(index + 1);
-            let is_several = matches!(uri.address, Address::Systemd(_))
-                && next.is_some_and(|next| next.uri == held.uri);
-            if !is_several {
-                configured.next();
+        } else {
+            if !held.further {
+                uri = configured.next();
+            }
+            if let Some(uri) = uri {
+                listeners.push(Listener::from_held(uri, held, fd)?);
             }
         }
     }

@@ -16,6 +16,9 @@ pub struct HeldListener {
     /// The name that the service manager gave it; empty for none.
     #[serde(default)]
     pub given: String,
+    /// Whether it came by the same `-listen` as the one before it: `systemd:` may bring several.
+    #[serde(default)]
+    pub further: bool,
     /// What only an adopted one has; `None` for one that is configured.
     #[serde(default)]
     pub adopted: Option<HeldAdopted>,
@@ -57,6 +60,7 @@ mod tests {
                 inode: 3,
             }),
             given: "app.socket".into(),
+            further: true,
             adopted: Some(HeldAdopted {
                 worker: 4,
                 backlog: 511,

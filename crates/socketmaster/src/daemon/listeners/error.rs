@@ -130,7 +130,8 @@ pub enum Reason {
 
     /// The kernel knows no vsock.
     #[error(
-        "{0}; this kernel has no vsock: load the module `vsock` (modprobe vsock), or boot a kernel with CONFIG_VSOCKETS"
+        "{0}; this kernel has no vsock: load the module `vsock` (modprobe vsock), or boot a kernel with \
+         CONFIG_VSOCKETS; a systemd unit must not leave AF_VSOCK out of RestrictAddressFamilies="
     )]
     NoVsock(io::Error),
 

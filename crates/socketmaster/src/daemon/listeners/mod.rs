@@ -48,6 +48,7 @@ pub struct Listener {
     place: Option<Place>,
     path: Option<PathIdentity>,
     given: String,
+    further: bool,
     adopted: Option<WorkerId>,
 }
 
@@ -99,6 +100,7 @@ impl Listener {
             socket,
             path,
             given: String::new(),
+            further: false,
             adopted: None,
         })
     }
@@ -275,6 +277,7 @@ impl Listener {
             uri: self.uri.text.clone(),
             path: self.path,
             given: self.given.clone(),
+            further: self.further,
             adopted: self.held_adopted(),
         }
     }
@@ -287,6 +290,7 @@ impl Listener {
         fds::set_close_on_exec(fd.as_fd(), true)?;
         Ok(Self {
             given: held.given.clone(),
+            further: held.further,
             ..Self::new(uri, fd, held.path)?
         })
     }

@@ -19,10 +19,12 @@ pub(super) fn open(uri: &ListenUri, name: Option<&str>) -> Result<Vec<Listener>,
     let those = activation::named(received()?, name)?;
     those
         .into_iter()
-        .map(|each| {
+        .enumerate()
+        .map(|(index, each)| {
             let socket = open::inherited(each.fd, uri.backlog)?;
             Ok(Listener {
                 given: each.name,
+                further: index > 0,
                 ..Listener::new(uri, socket, None)?
             })
         })

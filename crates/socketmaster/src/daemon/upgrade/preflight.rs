@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::daemon::inputs::{Input, Inputs, Task};
 use crate::sys::process::Child;
 use crate::sys::{handover, user};
+use crate::wire::held::HeldListener;
 
 /// `argv[0]` that makes this executable answer a preflight.
 pub const PREFLIGHT: &str = "socketmaster-preflight";
@@ -116,7 +117,8 @@ fn answer_word() -> String {
 pub fn preflight(config: &Config) -> Result<(), String> {
     let bytes = handover::unseal(io::stdin()).map_err(|error| error.to_string())?;
     let state = Handover::read(&bytes).map_err(|error| error.to_string())?;
-    let configured = state.listeners.iter().filter(|l| l.adopted.is_none());
+    let own = |l: &&HeldListener| l.adopted.is_none() && !l.further;
+    let configured = state.listeners.iter().filter(own);
     if config.listeners.len() != configured.count() {
         return Err("the listeners of the flags are not the ones that are held".into());
     }
