@@ -7,6 +7,9 @@
 //! A worker of the step that ends, or is not ready in time, fails the attempt. Its fellows of the step are withdrawn;
 //! what has taken over before stays, because it is ready and serves, and what was yet to come stays as it was.
 //!
+//! Before it starts anything, a reload has what it needs made ready: its configuration may be a new one. When that is
+//! not to be had it has failed, and nothing was touched.
+//!
 //! The very first start has nothing to take over from: all slots are one step, without a bake. Where programs bind for
 //! themselves slot 0 goes ahead, because only what it has bound can be given to the others.
 
@@ -14,6 +17,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+use super::policy::Policy;
+use super::slots::Slot;
 use super::types::{
     Action, Ending, Generation, Reason, Request, Share, Time, Verdict, Why, WorkerId,
 };
@@ -33,6 +38,16 @@ pub(super) struct Attempt {
     later: VecDeque<u32>,
     /// How many slots it has taken over.
     replaced: u32,
+    /// Whether all that it needs is there.
+    #[serde(default = "yes")]
+    prepared: bool,
+    /// How many workers there are to be when it is done, if its policy says something new.
+    #[serde(default)]
+    workers: Option<u32>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl Attempt {
@@ -42,27 +57,99 @@ impl Attempt {
 }
 
 impl Supervisor {
-    /// Brings up a new generation for these requests; none for the very first.
-    pub(super) fn begin(&mut self, now: Time, requests: Vec<Request>, out: &mut Vec<Action>) {
+    /// Brings up the very first generation, for which all is there.
+    pub(super) fn begin_first(&mut self, now: Time, out: &mut Vec<Action>) {
+        self.attempt(Vec::new(), true);
+        self.begin_step(now, out);
+    }
+
+    /// Brings up a new generation for these requests.
+    pub(super) fn begin(&mut self, requests: Vec<Request>, out: &mut Vec<Action>) {
+        let generation = self.attempt(requests, false);
+        out.push(Action::Prepare(generation));
+    }
+
+    fn attempt(&mut self, requests: Vec<Request>, prepared: bool) -> Generation {
         self.state.last_generation += 1;
+        let generation = Generation(self.state.last_generation);
         self.state.attempt = Some(Attempt {
-            generation: Generation(self.state.last_generation),
+            generation,
             requests,
             step: BTreeMap::new(),
             bakes_until: None,
             later: (0..self.state.wanted).collect(),
             replaced: 0,
+            prepared,
+            workers: None,
         });
+        generation
+    }
+
+    /// The generation that waits for what it needs, if it is this one.
+    fn awaited(&mut self, generation: Generation) -> Option<&mut Attempt> {
+        let attempt = self.state.attempt.as_mut()?;
+        (attempt.generation == generation && !attempt.prepared).then_some(attempt)
+    }
+
+    /// All that the generation needs is there.
+    pub(super) fn prepared(
+        &mut self,
+        now: Time,
+        generation: Generation,
+        policy: Policy,
+        out: &mut Vec<Action>,
+    ) {
+        // What was scaled to is not undone by a policy that says what it said before.
+        let news = self
+            .state
+            .named
+            .is_some_and(|named| named != policy.workers);
+        let workers = news.then_some(policy.workers.max(1));
+        let wanted = self.state.wanted;
+        let Some(attempt) = self.awaited(generation) else {
+            return;
+        };
+        attempt.prepared = true;
+        attempt.workers = workers;
+        attempt.later = (0..workers.unwrap_or(wanted)).collect();
+        self.state.named.get_or_insert(policy.workers);
+        self.forget_policies();
+        self.policies.insert(generation, policy);
         self.begin_step(now, out);
+    }
+
+    fn forget_policies(&mut self) {
+        let workers = self.state.workers.values().map(|w| w.generation);
+        let slots = self.state.slots.values().map(Slot::generation);
+        let used = workers.chain(slots).chain(self.state.serving);
+        if let Some(oldest) = used.min() {
+            self.policies.forget_before(oldest);
+        }
+    }
+
+    /// What the generation needs is not to be had.
+    pub(super) fn unprepared(&mut self, now: Time, generation: Generation, out: &mut Vec<Action>) {
+        if self.awaited(generation).is_some() {
+            self.fail(now, Reason::Unprepared, Ending::NotStarted, out);
+            self.leave_if_done(out);
+        }
+    }
+
+    /// Somebody has scaled: what the reload under way would make of it came before.
+    pub(super) fn forget_named(&mut self) {
+        if let Some(attempt) = &mut self.state.attempt {
+            attempt.workers = None;
+        }
     }
 
     fn begin_step(&mut self, now: Time, out: &mut Vec<Action>) {
         let Some(mut attempt) = self.state.attempt.take() else {
             return;
         };
+        let policy = self.policies.of(attempt.generation);
         let size = match self.state.serving {
-            Some(_) => self.policy.step,
-            None if self.policy.first_alone && attempt.step.is_empty() => 1,
+            Some(_) => policy.step,
+            None if policy.first_alone && attempt.step.is_empty() => 1,
             None => u32::MAX,
         };
         for _ in 0..size {
@@ -90,12 +177,13 @@ impl Supervisor {
         if !attempt.step.values().all(is_ready) {
             return;
         }
+        let bake = self.policies.of(attempt.generation).bake;
         if self.state.serving.is_none() {
             if !attempt.later.is_empty() {
                 return self.begin_step(now, out);
             }
-        } else if !self.policy.bake.is_zero() {
-            let until = *attempt.bakes_until.get_or_insert(now + self.policy.bake);
+        } else if !bake.is_zero() {
+            let until = *attempt.bakes_until.get_or_insert(now + bake);
             if now < until {
                 return;
             }
@@ -122,6 +210,10 @@ impl Supervisor {
             return self.begin_step(now, out);
         }
         self.state.serving = Some(generation);
+        self.state.named = Some(self.policies.of(generation).workers);
+        if let Some(workers) = attempt.workers {
+            self.state.wanted = workers;
+        }
         for request in attempt.requests {
             out.push(Action::Verdict(request, Verdict::Done(generation)));
         }
@@ -150,6 +242,9 @@ impl Supervisor {
         for id in attempt.step.into_values() {
             self.withdraw(now, id, out);
         }
+        if share.replaced == 0 {
+            self.policies.remove(generation);
+        }
         for request in attempt.requests {
             let verdict = Verdict::Failed(generation, reason, share);
             out.push(Action::Verdict(request, verdict));
@@ -167,18 +262,19 @@ impl Supervisor {
     /// Sends away a worker that has done nothing wrong. Once its program runs it may have accepted connections, seen or
     /// unseen, which it is to finish; but one that is not ready gets no more time than it had to become ready.
     fn withdraw(&mut self, now: Time, id: WorkerId, out: &mut Vec<Action>) {
-        let patience = self.policy.drain_timeout.map(|span| now + span);
         let Some(worker) = self.state.workers.get_mut(&id) else {
             return; // It is the one that ended.
         };
         if !matches!(worker.phase, Phase::Starting { .. } | Phase::Ready { .. }) {
             return; // It is the one that was killed.
         }
-        let own = worker.killed_at(&self.policy);
+        let policy = self.policies.of(worker.generation);
+        let patience = policy.drain_timeout.map(|span| now + span);
+        let own = worker.killed_at(policy);
         if worker.is_launched() && own.is_none_or(|at| at > now) {
             let until = own.into_iter().chain(patience).min();
             worker.phase = Phase::Draining { until };
-            worker.tell(self.policy.stop_signal);
+            worker.tell(policy.stop_signal);
             out.push(Action::Withdraw(id));
         } else {
             worker.phase = Phase::Killed;
@@ -192,7 +288,7 @@ impl Supervisor {
         let requests = std::mem::take(&mut self.state.queued);
         let any = !requests.is_empty();
         if any {
-            self.begin(now, requests, out);
+            self.begin(requests, out);
         }
         any
     }

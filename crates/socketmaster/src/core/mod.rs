@@ -31,12 +31,13 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use attempt::Attempt;
+use policy::Policies;
 pub use policy::{BLIND_WAIT, Policy, Sign};
 use slots::Slot;
 pub use types::{
@@ -47,11 +48,12 @@ use worker::{Phase, Worker};
 /// All workers that are not gone, and what is wanted.
 #[derive(Clone, Debug)]
 pub struct Supervisor {
-    policy: Policy,
+    policies: Policies,
     state: State,
 }
 
-/// All that an upgrade hands over: everything but the policy, which the new program reads from its flags.
+/// All that an upgrade hands over: everything but the policies, which the new program reads from its flags and the
+/// configurations that stand.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct State {
     workers: BTreeMap<WorkerId, Worker>,
@@ -66,6 +68,9 @@ pub struct State {
     slots: BTreeMap<u32, Slot>,
     /// How many slots there are to be, from 0 on.
     wanted: u32,
+    /// The number of workers that the policy named which holds.
+    #[serde(default)]
+    named: Option<u32>,
     aim: Aim,
 }
 
@@ -92,18 +97,25 @@ impl Supervisor {
             queued: Vec::new(),
             slots: BTreeMap::new(),
             wanted: policy.workers.max(1),
+            named: Some(policy.workers),
             aim: Aim::Serve,
         };
-        let mut this = Self { policy, state };
+        let policies = Policies::new(policy);
+        let mut this = Self { policies, state };
         let mut out = Vec::new();
-        this.begin(now, Vec::new(), &mut out);
+        this.begin_first(now, &mut out);
         (this, out)
     }
 
-    /// Goes on where another program left off.
+    /// Goes on where another program left off, with the policy of each generation in rising order: those before the
+    /// first of them have its policy too.
     #[must_use]
-    pub fn restore(policy: Policy, state: State) -> Self {
-        Self { policy, state }
+    pub fn restore(first: Policy, later: &[(Generation, Policy)], state: State) -> Self {
+        let mut policies = Policies::new(first);
+        for (generation, policy) in later {
+            policies.insert(*generation, *policy);
+        }
+        Self { policies, state }
     }
 
     /// What an upgrade hands over.
@@ -116,9 +128,8 @@ impl Supervisor {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
         let phases = self.state.workers.values().flat_map(|w| {
-            w.ready_at(&self.policy)
-                .into_iter()
-                .chain(w.killed_at(&self.policy))
+            let policy = self.policies.of(w.generation);
+            w.ready_at(policy).into_iter().chain(w.killed_at(policy))
         });
         let baked = self.state.attempt.as_ref().and_then(|a| a.bakes_until);
         phases.chain(self.next_restart()).chain(baked).min()
@@ -148,6 +159,20 @@ impl Supervisor {
     #[must_use]
     pub fn attempted(&self) -> Option<Generation> {
         self.state.attempt.as_ref().map(|a| a.generation)
+    }
+
+    /// The generations that serve, are to serve again, or are being brought up.
+    #[must_use]
+    pub fn in_force(&self) -> BTreeSet<Generation> {
+        let slots = self.state.slots.values().map(Slot::generation);
+        let newest = self.state.serving.into_iter().chain(self.attempted());
+        slots.chain(newest).collect()
+    }
+
+    /// The rules that hold, whatever is being brought up.
+    fn standing(&self) -> &Policy {
+        let serving = self.state.serving.unwrap_or(Generation(0));
+        self.policies.of(serving)
     }
 
     /// How many workers are wanted.
@@ -180,7 +205,11 @@ impl Supervisor {
     pub fn handle(&mut self, now: Time, event: Event) -> Vec<Action> {
         let mut out = Vec::new();
         match event {
-            Event::Reload(request) => self.reload(now, request, &mut out),
+            Event::Reload(request) => self.reload(request, &mut out),
+            Event::Prepared(generation, policy) => {
+                self.prepared(now, generation, policy, &mut out);
+            }
+            Event::Unprepared(generation) => self.unprepared(now, generation, &mut out),
             Event::Scale(workers) => self.scale(now, workers, &mut out),
             Event::Stop(signal) => self.stop(now, signal, &mut out),
             Event::Launched(id) => self.note(id, |launched, _, _| {
@@ -217,19 +246,20 @@ impl Supervisor {
         id
     }
 
-    fn reload(&mut self, now: Time, request: Request, out: &mut Vec<Action>) {
+    fn reload(&mut self, request: Request, out: &mut Vec<Action>) {
         if self.state.aim != Aim::Serve {
             out.push(Action::Verdict(request, Verdict::Superseded));
         } else if self.state.attempt.is_some() {
             self.state.queued.push(request);
         } else {
-            self.begin(now, vec![request], out);
+            self.begin(vec![request], out);
         }
     }
 
     fn scale(&mut self, now: Time, workers: u32, out: &mut Vec<Action>) {
         if self.state.aim == Aim::Serve {
             self.state.wanted = workers.max(1);
+            self.forget_named();
             self.resize(now, out);
         }
     }
@@ -306,7 +336,7 @@ impl Supervisor {
         out.push(Action::Failed(id, worker.generation, reason));
         let ending = match reason {
             Reason::Ended(ending) | Reason::DidNotLast(ending) => ending,
-            Reason::NotReady => Ending::Signal(SIGKILL),
+            Reason::NotReady | Reason::Unprepared => Ending::Signal(SIGKILL),
         };
         if self.is_in_step(id) {
             self.fail(now, reason, ending, out);
@@ -320,9 +350,10 @@ impl Supervisor {
             let Some(worker) = self.state.workers.get_mut(&id) else {
                 continue;
             };
-            if worker.ready_at(&self.policy).is_some_and(|at| at <= now) {
+            let policy = self.policies.of(worker.generation);
+            if worker.ready_at(policy).is_some_and(|at| at <= now) {
                 self.ready(now, id, out);
-            } else if worker.killed_at(&self.policy).is_some_and(|at| at <= now) {
+            } else if worker.killed_at(policy).is_some_and(|at| at <= now) {
                 let was = std::mem::replace(&mut worker.phase, Phase::Killed);
                 let worker = *worker;
                 if let Phase::Starting { .. } = was {

@@ -32,6 +32,12 @@ pub(super) enum Vacancy {
     Final(u8),
 }
 
+impl Slot {
+    pub(super) fn generation(&self) -> Generation {
+        self.generation
+    }
+}
+
 impl Supervisor {
     /// From now on this generation serves in the slot, and what was before is forgiven.
     pub(super) fn fill(&mut self, slot: u32, generation: Generation) {
@@ -52,13 +58,14 @@ impl Supervisor {
         ending: Ending,
         out: &mut Vec<Action>,
     ) {
-        let ends = match self.policy.restart {
+        let Some(slot) = self.state.slots.get_mut(&number) else {
+            return;
+        };
+        let policy = self.policies.of(slot.generation);
+        let ends = match policy.restart {
             Restart::Never => true,
             Restart::OnFailure => ending == Ending::Exit(0),
             Restart::Always => false,
-        };
-        let Some(slot) = self.state.slots.get_mut(&number) else {
-            return;
         };
         if ends {
             slot.vacancy = Vacancy::Final(ending.status());
@@ -67,7 +74,7 @@ impl Supervisor {
         let generation = slot.generation;
         let delay = slot
             .backoff
-            .next(ready_for, self.policy.seed ^ u64::from(number) << 32);
+            .next(ready_for, policy.seed ^ u64::from(number) << 32);
         slot.vacancy = Vacancy::RestartAt(now + delay);
         out.push(Action::Restart(generation, delay));
     }
@@ -145,12 +152,13 @@ impl Supervisor {
         out: &mut Vec<Action>,
         is_meant: impl Fn(&Worker) -> bool,
     ) {
-        let until = self.policy.drain_timeout.map(|span| now + span);
+        let patience = self.policies.newest().drain_timeout;
+        let until = patience.map(|span| now + span);
         for (id, worker) in &mut self.state.workers {
             let serves = matches!(worker.phase, Phase::Starting { .. } | Phase::Ready { .. });
             if serves && is_meant(worker) {
                 worker.phase = Phase::Draining { until };
-                worker.tell(self.policy.stop_signal);
+                worker.tell(self.policies.of(worker.generation).stop_signal);
                 out.push(Action::Drain(*id));
             }
         }

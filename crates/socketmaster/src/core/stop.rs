@@ -32,7 +32,7 @@ impl Supervisor {
             .chain(self.state.queued.drain(..));
         out.extend(asked.map(|request| Action::Verdict(request, Verdict::Superseded)));
 
-        let patience = self.policy.kill_timeout.map(|span| now + span);
+        let patience = self.standing().kill_timeout.map(|span| now + span);
         for (id, worker) in &mut self.state.workers {
             let until = match worker.phase {
                 // What came before the stop does not spoil its status.

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::Policy;
+
 /// A moment of the monotonic clock (`CLOCK_MONOTONIC`), in nanoseconds. It outlives an upgrade, which
 /// `std::time::Instant` cannot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -42,6 +44,10 @@ pub struct Request(pub u64);
 pub enum Event {
     /// Somebody wants a new generation.
     Reload(Request),
+    /// All that the generation needs is there: it is brought up by these rules.
+    Prepared(Generation, Policy),
+    /// What the generation needs is not to be had.
+    Unprepared(Generation),
     /// Somebody wants that many workers; at least one, as everywhere.
     Scale(u32),
     /// Somebody wants everything to end; workers get this very signal.
@@ -88,6 +94,9 @@ impl Ending {
 /// What the caller must do now, in this order. What comes of it returns as an [`Event`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
+    /// See to it that all is there for a reload's generation: answered by [`Event::Prepared`] or
+    /// [`Event::Unprepared`].
+    Prepare(Generation),
     /// Start a process of this generation in this slot.
     Start(WorkerId, Generation, u32),
     /// The worker is ready: look after the listeners, stop watching it start.
@@ -132,6 +141,8 @@ pub enum Reason {
     NotReady,
     /// The new worker was ready, but ended before it took over.
     DidNotLast(Ending),
+    /// What the new generation needs was not to be had.
+    Unprepared,
 }
 
 /// How many slots a reload that failed had taken over before.

@@ -1,5 +1,6 @@
 //! What the core decides, done.
 
+use super::start::policy;
 use super::worker::Seat;
 use super::{Daemon, now, words};
 use crate::core::{Action, Ending, Event, Generation, Reason, Request, Verdict, Why, WorkerId};
@@ -9,6 +10,10 @@ use crate::wire::control::Progress;
 impl Daemon {
     pub(super) fn perform(&mut self, action: Action) {
         match action {
+            Action::Prepare(generation) => {
+                let policy = policy(&self.recipe.config);
+                self.events.push_back(Event::Prepared(generation, policy));
+            }
             Action::Start(id, generation, slot) => self.start(Seat {
                 id,
                 generation,

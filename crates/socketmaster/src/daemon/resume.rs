@@ -50,7 +50,7 @@ pub(super) fn resume(
         Some((path, lock)) => Some(RunDir::resume(path, fds::take_over(lock)?)),
         None => None,
     };
-    let core = Supervisor::restore(policy(&config), state.core);
+    let core = Supervisor::restore(policy(&config), &[], state.core);
     let prepared = Prepared {
         recipe: Recipe {
             config,

@@ -50,6 +50,7 @@ pub fn failure(reason: Reason, readiness: &Readiness, timeout: Duration) -> Stri
             "it was ready, but ended with status {} before it took over",
             ending.status()
         ),
+        Reason::Unprepared => "what it needs was not to be had".into(),
         Reason::NotReady => {
             let seen = match readiness {
                 Readiness::Auto { .. } => {

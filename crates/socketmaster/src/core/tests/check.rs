@@ -1,6 +1,7 @@
 //! What must hold after every step.
 
 use super::process::Process;
+use super::roll::Roll;
 use super::world::World;
 use crate::core::{Event, Supervisor, Time};
 
@@ -22,7 +23,8 @@ impl World {
             self.over = self.last_word.or(last);
         }
         if let Some(roll) = &self.attempt {
-            let expected = roll.size(&self.policy, self.serving.is_none(), self.is_step_ready());
+            let rules = self.rules(roll.generation);
+            let expected = roll.size(&rules, self.serving.is_none(), self.is_step_ready());
             assert_eq!(roll.step.len(), expected, "the size of a step");
         }
         let ending = self.stops > 0 || self.over.is_some();
@@ -44,7 +46,7 @@ impl World {
                 assert_eq!(process.told.last(), Some(&signal), "not told of the stop");
                 let times = process.told.iter().filter(|s| **s == signal).count();
                 assert!(
-                    times <= 1 + usize::from(signal == self.policy.stop_signal),
+                    times <= 1 + usize::from(signal == self.rules(process.generation).stop_signal),
                     "told twice"
                 );
             }
@@ -63,7 +65,8 @@ impl World {
             assert_eq!(supervisor.is_ready(id), process.serves(), "is_ready {id:?}");
         }
         let wanted = self.living.iter().any(Process::is_wanted);
-        let awaited = wanted || self.next_restart().is_some();
+        let unprepared = self.attempt.as_ref().is_some_and(|roll| !roll.prepared);
+        let awaited = wanted || unprepared || self.next_restart().is_some();
         assert!(awaited || ending, "nothing runs and nothing is awaited");
         self.check_places(supervisor, ending);
         let expected = match () {
@@ -85,10 +88,14 @@ impl World {
     }
 
     pub(super) fn deadline(&self) -> Option<Time> {
-        let moments = |p: &Process| [p.ready_at(&self.policy), p.kill_at(&self.policy)];
+        let moments = |p: &Process| {
+            let rules = self.rules(p.generation);
+            [p.ready_at(&rules), p.kill_at(&rules)]
+        };
         let phases = self.living.iter().flat_map(moments).flatten();
         let roll = self.attempt.as_ref();
-        let baked = roll.filter(|_| self.serving.is_some() && !self.policy.bake.is_zero());
+        let bakes = |roll: &&Roll| !self.rules(roll.generation).bake.is_zero();
+        let baked = roll.filter(|roll| self.serving.is_some() && bakes(roll));
         let baked = baked.and_then(|roll| roll.baked_at);
         phases.chain(self.next_restart()).chain(baked).min()
     }

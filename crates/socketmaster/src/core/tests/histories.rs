@@ -10,7 +10,9 @@ use fastrand::Rng;
 use super::process::Process;
 use super::world::World;
 use crate::config::Restart;
-use crate::core::{Ending, Event, Policy, Request, Sign, State, Supervisor, Time, WorkerId};
+use crate::core::{
+    Action, Ending, Event, Generation, Policy, Request, Sign, State, Supervisor, Time, WorkerId,
+};
 
 const HISTORIES: u64 = 20_000;
 const STEPS: u32 = 64;
@@ -51,6 +53,8 @@ struct History {
     world: World,
     supervisor: Supervisor,
     requests: u64,
+    /// What waits for what it needs.
+    awaited: Option<Generation>,
     aloud: bool,
 }
 
@@ -73,6 +77,7 @@ impl History {
             world,
             supervisor,
             requests: 0,
+            awaited: None,
             aloud,
         };
         // Most apps come up; one that does not is a short history.
@@ -96,6 +101,9 @@ impl History {
     fn step(&mut self) {
         if self.random.u32(0..64) == 0 {
             self.upgrade();
+        }
+        if self.random.bool() {
+            self.prepare();
         }
         match self.random.u32(0..200) {
             0..36 => {
@@ -143,6 +151,32 @@ impl History {
         }
         self.world.perform(&actions);
         self.world.check(&self.supervisor);
+        let asked = actions.iter().find_map(|action| match action {
+            Action::Prepare(generation) => Some(*generation),
+            _ => None,
+        });
+        self.awaited = asked.or(self.awaited);
+        if asked.is_some() && self.random.u32(0..4) > 0 {
+            self.prepare();
+        }
+    }
+
+    /// What a generation needs is there, or is not; now and then by other rules than before.
+    fn prepare(&mut self) {
+        let Some(generation) = self.awaited.take() else {
+            return;
+        };
+        let standing = self.world.standing();
+        let event = match self.random.u32(0..16) {
+            0 => Event::Unprepared(generation),
+            1 => Event::Prepared(Generation(generation.0 + 1), standing),
+            2..6 => Event::Prepared(generation, policy(&mut self.random)),
+            _ => Event::Prepared(generation, standing),
+        };
+        if matches!(event, Event::Prepared(other, _) if other != generation) {
+            self.awaited = Some(generation);
+        }
+        self.happen(event);
     }
 
     /// To the next deadline, which must then be over.
@@ -151,21 +185,22 @@ impl History {
             return;
         };
         self.now = self.now.max(at);
-        let policy = &self.world.policy;
-        let spans = [Some(policy.ready_timeout), policy.drain_timeout];
-        // What is given no time at all is over in a few rounds.
-        let rounds = if spans.contains(&Some(Duration::ZERO)) {
-            4
-        } else {
-            1
+        let spans = |policy: &Policy| [Some(policy.ready_timeout), policy.drain_timeout];
+        let hurries = |world: &World| {
+            let mut policies = world.policies.values();
+            policies.any(|policy| spans(policy).contains(&Some(Duration::ZERO)))
         };
-        let over = (0..rounds).any(|_| {
+        // What is given no time at all is over in a few rounds; such rules may come, and go, with the first of them.
+        let mut hurried = hurries(&self.world);
+        for left in (0..8).rev() {
             self.happen(Event::Timeout);
-            self.supervisor
-                .next_deadline()
-                .is_none_or(|at| at > self.now)
-        });
-        assert!(over, "busy loop");
+            let next = self.supervisor.next_deadline();
+            if next.is_none_or(|at| at > self.now) {
+                return;
+            }
+            hurried |= hurries(&self.world);
+            assert!(hurried && left > 0, "busy loop");
+        }
     }
 
     fn upgrade(&mut self) {
@@ -174,7 +209,10 @@ impl History {
         }
         let state = serde_json::to_string(self.supervisor.state()).unwrap();
         let state: State = serde_json::from_str(&state).unwrap();
-        self.supervisor = Supervisor::restore(self.world.policy, state);
+        let mut policies = self.world.policies.iter().map(|(g, policy)| (*g, *policy));
+        let (_, first) = policies.next().unwrap();
+        let later: Vec<_> = policies.collect();
+        self.supervisor = Supervisor::restore(first, &later, state);
         self.world.check(&self.supervisor);
     }
 

@@ -22,7 +22,11 @@ pub(super) struct Place {
 pub(super) struct Roll {
     pub(super) generation: Generation,
     /// How many places it is for.
-    of: u32,
+    pub(super) of: u32,
+    /// Whether all that it needs is there.
+    pub(super) prepared: bool,
+    /// How many there are to be when it is done, if that is news.
+    pub(super) workers: Option<u32>,
     /// How many it has taken.
     replaced: u32,
     /// The workers that are to take over next.
@@ -34,6 +38,11 @@ pub(super) struct Roll {
 }
 
 impl Roll {
+    /// Whether it is this one, and waits for what it needs.
+    pub(super) fn awaits(&self, generation: Generation) -> bool {
+        self.generation == generation && !self.prepared
+    }
+
     /// The places come one after the other.
     pub(super) fn is_due(&self, generation: Generation, slot: u32) -> bool {
         let next = self.slots.last().map_or(0, |last| last + 1);
@@ -43,6 +52,7 @@ impl Roll {
     pub(super) fn size(&self, policy: &Policy, first: bool, ready: bool) -> usize {
         let left = self.of - self.replaced;
         let size = match (first, policy.first_alone) {
+            _ if !self.prepared => 0,
             (true, true) if self.slots.len() == 1 && !ready => 1,
             (true, _) => left,
             (false, _) => policy.step.min(left),
@@ -63,6 +73,8 @@ impl World {
         self.attempt = Some(Roll {
             generation,
             of: self.asked,
+            prepared: generation.0 == 1,
+            workers: None,
             replaced: 0,
             step: BTreeSet::new(),
             slots: BTreeSet::new(),
@@ -90,7 +102,8 @@ impl World {
     /// The step takes its places, if it is time.
     pub(super) fn take_over(&mut self) {
         let first = self.serving.is_none();
-        let waits = !first && !self.policy.bake.is_zero();
+        let bakes = |roll: &Roll| !self.rules(roll.generation).bake.is_zero();
+        let waits = !first && self.attempt.as_ref().is_some_and(bakes);
         let (now, timeout) = (self.now, self.event == Some(Event::Timeout));
         let Some(roll) = &mut self.attempt else {
             return;
@@ -120,7 +133,10 @@ impl World {
         roll.step.clear();
         roll.baked_at = None;
         if begun == roll.of {
-            self.serving = Some(roll.generation);
+            let (generation, workers) = (roll.generation, roll.workers);
+            self.serving = Some(generation);
+            self.named = self.rules(generation).workers;
+            self.asked = workers.unwrap_or(self.asked);
             self.attempt = None;
             self.resize();
         }

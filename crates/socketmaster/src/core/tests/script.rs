@@ -9,8 +9,16 @@ use crate::core::{
     WorkerId,
 };
 
-/// Plays a script and compares it, as text, with what came of it.
+/// Plays a script and compares it, as text, with what came of it. What a reload needs is always there.
 pub(super) fn play(policy: Policy, script: &str) {
+    play_by(&[policy], script);
+}
+
+/// The same with several policies, of which the first is that of the start: a reload says `prepare 2`, and waits for
+/// `prepared 2 by 1` or `unprepared 2`.
+pub(super) fn play_by(policies: &[Policy], script: &str) {
+    let policy = policies[0];
+    let mut later = Vec::new();
     let (mut supervisor, first) = Supervisor::new(policy, Time(0));
     let mut expected = String::new();
     let mut actual = String::new();
@@ -23,7 +31,7 @@ pub(super) fn play(policy: Policy, script: &str) {
             "upgrade" => {
                 let text = serde_json::to_string(supervisor.state()).unwrap();
                 let state: State = serde_json::from_str(&text).unwrap();
-                supervisor = Supervisor::restore(policy, state);
+                supervisor = Supervisor::restore(policy, &later, state);
                 Vec::new()
             }
             "idle" => {
@@ -34,7 +42,17 @@ pub(super) fn play(policy: Policy, script: &str) {
                 assert_eq!(supervisor.next_deadline(), Some(now), "{line}");
                 supervisor.handle(now, Event::Timeout)
             }
+            "prepared" => {
+                let generation = Generation(number(&mut words));
+                assert_eq!(words.next(), Some("by"), "{line}");
+                later.push((generation, policies[number::<usize>(&mut words)]));
+                supervisor.handle(now, Event::Prepared(generation, later[later.len() - 1].1))
+            }
             word => supervisor.handle(now, event(word, &mut words)),
+        };
+        let did = match *policies {
+            [policy] => with_all_there(&mut supervisor, now, policy, did),
+            _ => did,
         };
         assert_eq!(words.next(), None, "a word too many: {line}");
         let normal: Vec<_> = line.split_whitespace().collect();
@@ -50,6 +68,26 @@ pub(super) fn play(policy: Policy, script: &str) {
     );
 }
 
+/// Answers what asks for what a reload needs, and says nothing of it.
+fn with_all_there(
+    supervisor: &mut Supervisor,
+    now: Time,
+    policy: Policy,
+    did: Vec<Action>,
+) -> Vec<Action> {
+    let mut shown = Vec::new();
+    for action in did {
+        match action {
+            Action::Prepare(generation) => {
+                let more = supervisor.handle(now, Event::Prepared(generation, policy));
+                shown.extend(with_all_there(supervisor, now, policy, more));
+            }
+            other => shown.push(other),
+        }
+    }
+    shown
+}
+
 fn number<T: std::str::FromStr>(words: &mut SplitWhitespace) -> T {
     let word = words.next().unwrap_or_default();
     word.parse()
@@ -58,6 +96,7 @@ fn number<T: std::str::FromStr>(words: &mut SplitWhitespace) -> T {
 
 fn event(word: &str, words: &mut SplitWhitespace) -> Event {
     match word {
+        "unprepared" => Event::Unprepared(Generation(number(words))),
         "reload" => Event::Reload(Request(number(words))),
         "scale" => Event::Scale(number(words)),
         "stop" => Event::Stop(number(words)),
@@ -96,10 +135,12 @@ fn how(ending: Ending) -> String {
 fn told(action: Action) -> String {
     let why = |reason| match reason {
         Reason::NotReady => "not ready".to_owned(),
+        Reason::Unprepared => "unprepared".to_owned(),
         Reason::Ended(ending) => how(ending),
         Reason::DidNotLast(ending) => format!("did not last, {}", how(ending)),
     };
     match action {
+        Action::Prepare(Generation(generation)) => format!("prepare {generation}"),
         Action::Start(WorkerId(id), Generation(generation), 0) => {
             format!("start {id} of {generation}")
         }

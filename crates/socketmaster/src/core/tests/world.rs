@@ -1,7 +1,7 @@
 //! The world around the core as the promises see it: who lives, who is ready, who was told what, who still waits for
 //! an answer. It knows nothing of how the core decides, and checks every action and the state after every step.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::process::Process;
@@ -15,7 +15,10 @@ use crate::core::{
 pub(super) type Open = (Request, Option<Generation>);
 
 pub(super) struct World {
-    pub(super) policy: Policy,
+    /// By the generations that they came with.
+    pub(super) policies: BTreeMap<Generation, Policy>,
+    /// The number of workers that a policy named and that holds.
+    pub(super) named: u32,
     pub(super) living: Vec<Process>,
     pub(super) now: Time,
     pub(super) event: Option<Event>,
@@ -56,7 +59,8 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(policy: Policy) -> Self {
         Self {
-            policy,
+            policies: BTreeMap::from([(Generation(0), policy)]),
+            named: policy.workers,
             living: Vec::new(),
             now: Time(0),
             event: None,
@@ -83,6 +87,32 @@ impl World {
         }
     }
 
+    /// The rules that a generation is judged by.
+    pub(super) fn rules(&self, generation: Generation) -> Policy {
+        let mut up_to = self.policies.range(..=generation);
+        *up_to.next_back().expect("those of the first").1
+    }
+
+    /// Those that a process is judged by.
+    fn rules_of(&self, id: WorkerId) -> Policy {
+        let found = self.living.iter().find(|p| p.id == id);
+        self.rules(found.map_or(Generation(0), |p| p.generation))
+    }
+
+    /// The rules by which old ones leave.
+    pub(super) fn newest(&self) -> Policy {
+        *self
+            .policies
+            .values()
+            .next_back()
+            .expect("those of the first")
+    }
+
+    /// The rules that hold, whatever is being brought up.
+    pub(super) fn standing(&self) -> Policy {
+        self.rules(self.serving.unwrap_or(Generation(0)))
+    }
+
     /// What the event means, before the core hears of it.
     pub(super) fn happen(&mut self, now: Time, event: Event) {
         self.now = now;
@@ -93,7 +123,7 @@ impl World {
             Event::Stop(signal) => {
                 self.stops += 1;
                 if self.stops == 1 {
-                    let until = self.policy.kill_timeout.map(|span| self.now + span);
+                    let until = self.standing().kill_timeout.map(|span| self.now + span);
                     // Who was told in these words before is not told again, and has no longer.
                     for process in self.living.iter_mut().filter(|p| p.told.contains(&signal)) {
                         process.leave_by = process.leave_by.into_iter().chain(until).min();
@@ -109,6 +139,31 @@ impl World {
             Event::Scale(workers) => {
                 if self.stops == 0 && self.over.is_none() {
                     self.asked = workers.max(1);
+                    if let Some(roll) = &mut self.attempt {
+                        roll.workers = None;
+                    }
+                    self.resize();
+                }
+            }
+            Event::Prepared(generation, policy) => {
+                if let Some(roll) = self.attempt.as_mut().filter(|r| r.awaits(generation)) {
+                    let news = policy.workers != self.named;
+                    roll.workers = news.then_some(policy.workers.max(1));
+                    roll.of = roll.workers.unwrap_or(self.asked);
+                    roll.prepared = true;
+                    self.policies.insert(generation, policy);
+                }
+            }
+            Event::Unprepared(generation) => {
+                if let Some(roll) = self.attempt.take_if(|r| r.awaits(generation)) {
+                    let share = Share {
+                        replaced: 0,
+                        of: roll.of,
+                    };
+                    self.failed = Some((generation, share));
+                    if self.serving.is_none() {
+                        self.last_word = Some(1);
+                    }
                     self.resize();
                 }
             }
@@ -174,7 +229,8 @@ impl World {
 
     /// A worker that serves ended by itself, or did not come up again.
     fn crashed(&mut self, slot: u32, ready_for: Duration, ending: Ending) {
-        match (self.policy.restart, ending) {
+        let place = self.places.get(&slot).expect("a place");
+        match (self.rules(place.generation).restart, ending) {
             (Restart::Never, _) | (Restart::OnFailure, Ending::Exit(0)) => {
                 let place = self.places.get_mut(&slot).expect("a place");
                 place.last_word = Some(ending.status());
@@ -193,6 +249,11 @@ impl World {
             let answer = matches!(action, Action::Verdict(_, Verdict::Superseded));
             assert!(answer || self.left.is_none(), "after the end: {action:?}");
             match *action {
+                Action::Prepare(generation) => {
+                    self.take_over();
+                    assert_eq!(generation.0, self.last_generation + 1, "which generation?");
+                    self.begin(generation);
+                }
                 Action::Start(id, generation, slot) => self.start(id, generation, slot),
                 Action::Welcome(id) => self.welcome(id),
                 Action::Drain(id) => self.drain(id),
@@ -226,7 +287,8 @@ impl World {
         assert_eq!(self.over, None, "a start after the service ended");
         assert!(id.0 > self.last_worker, "a worker's number was used again");
         self.last_worker = id.0;
-        let begins = self.last_generation + 1 == generation.0;
+        // A reload has been announced before.
+        let begins = self.last_generation == 0;
         let goes_on = self
             .attempt
             .as_ref()
@@ -237,7 +299,8 @@ impl World {
             if begins {
                 self.begin(generation);
             }
-            if self.serving.is_none() && self.policy.first_alone && slot == 1 {
+            let alone = self.rules(generation).first_alone;
+            if self.serving.is_none() && alone && slot == 1 {
                 assert!(self.is_step_ready(), "the first does not go ahead");
             }
             let roll = self.attempt.as_mut().expect("no attempt");
@@ -263,7 +326,8 @@ impl World {
     }
 
     fn welcome(&mut self, id: WorkerId) {
-        let (now, policy, event) = (self.now, self.policy, self.event);
+        let (now, event) = (self.now, self.event);
+        let policy = self.rules_of(id);
         let process = self.find(id);
         assert!(process.is_starting(), "{id:?} was not starting");
         let due = process.ready_at(&policy).is_some_and(|at| at <= now);
@@ -281,20 +345,23 @@ impl World {
     }
 
     fn drain(&mut self, id: WorkerId) {
-        let (now, policy, known) = (self.now, self.policy, self.known_workers);
+        let (now, known) = (self.now, self.known_workers);
         self.take_over();
+        let (rules, newest) = (self.rules_of(id), self.newest());
         assert_eq!(self.stops, 0, "a drain after a stop");
         let process = self.find(id);
         let (slot, generation) = (process.slot, process.generation);
         assert!(process.told.is_empty(), "{id:?} was told before");
         assert!(id.0 <= known, "{id:?} was started to be drained");
         let serves = process.serves();
-        process.told.push(policy.stop_signal);
-        process.leave_by = policy.drain_timeout.map(|span| now + span);
+        process.told.push(rules.stop_signal);
+        process.leave_by = newest.drain_timeout.map(|span| now + span);
         let mut living = self.living.iter();
         if self.places.contains_key(&slot) {
             let better = |p: &Process| {
-                let baked = p.ready.is_some_and(|at| at + policy.bake <= now);
+                let baked = p
+                    .ready
+                    .is_some_and(|at| at + self.rules(p.generation).bake <= now);
                 p.slot == slot && p.generation > generation && p.serves() && baked
             };
             assert!(living.any(better), "drained the last that serves");
@@ -307,7 +374,8 @@ impl World {
     }
 
     fn withdraw(&mut self, id: WorkerId) {
-        let (now, policy) = (self.now, self.policy);
+        let now = self.now;
+        let policy = self.rules_of(id);
         assert!(self.withdrawn.remove(&id), "{id:?} did nothing wrong");
         let process = self.find(id);
         assert!(
@@ -323,7 +391,7 @@ impl World {
     fn forward(&mut self, id: WorkerId, signal: i32) {
         assert_eq!(self.event, Some(Event::Stop(signal)), "whose signal?");
         assert_eq!(self.stops, 1, "a second stop kills");
-        let until = self.policy.kill_timeout.map(|span| self.now + span);
+        let until = self.standing().kill_timeout.map(|span| self.now + span);
         let process = self.find(id);
         assert!(!process.told.contains(&signal), "{id:?} was told before");
         process.told.push(signal);
@@ -331,7 +399,8 @@ impl World {
     }
 
     fn kill(&mut self, id: WorkerId, why: Why) {
-        let (now, policy, event, stops) = (self.now, self.policy, self.event, self.stops);
+        let (now, event, stops) = (self.now, self.event, self.stops);
+        let policy = self.rules_of(id);
         let process = self.find(id);
         let due =
             event == Some(Event::Timeout) && process.kill_at(&policy).is_some_and(|at| at <= now);
@@ -376,6 +445,9 @@ impl World {
             Verdict::Failed(by, _, share) => {
                 assert_eq!(generation, Some(by), "the wrong reload's verdict");
                 assert_eq!(self.failed, Some((by, share)), "failed, and how far");
+                if share.replaced == 0 {
+                    self.policies.remove(&by);
+                }
             }
             Verdict::Superseded => assert!(self.stops > 0 || self.over.is_some(), "by what?"),
         }

@@ -53,7 +53,7 @@ impl CommandSocket {
     /// The directory is gone, the disk is full, or the path is longer than the 107 bytes of unix(7).
     pub(super) fn bind(directory: &Path, id: WorkerId) -> io::Result<Self> {
         let path = directory.join(format!("einhorn.{}", id.0));
-        let socket = socket::unix()?;
+        let socket = socket::unix(socket::Type::Stream)?;
         // The worker may run as another user; who connects is looked at.
         let permissions = Permissions {
             mode: Some(0o666),

@@ -5,6 +5,7 @@
 
 mod bake;
 mod crash;
+mod prepare;
 mod ready;
 mod reload;
 mod scale;
