@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use socketmaster::cli::{self, Invocation};
+use socketmaster::cli::{self, ConfigFile, Invocation};
+use socketmaster::config::source::Source;
 use socketmaster::sys::stderr;
 use socketmaster::{client, daemon, demo, forwarder, launcher};
 
@@ -27,7 +28,9 @@ fn main() -> ExitCode {
 
 fn supervise(args: &[OsString]) -> ExitCode {
     match cli::parse(args) {
-        Ok(Invocation::Run(config)) => daemon::run(*config).into(),
+        Ok(Invocation::Run(config)) => daemon::run(config).into(),
+        Ok(Invocation::RunFile(file)) => daemon::run(Box::new(file)).into(),
+        Ok(Invocation::Check(file)) => check(&file),
         Ok(Invocation::Order(order)) => client::run(&order).into(),
         Ok(Invocation::Demo) => demo::run().into(),
         Ok(Invocation::Version(text)) => {
@@ -48,10 +51,31 @@ fn supervise(args: &[OsString]) -> ExitCode {
     }
 }
 
+/// Says what is wrong with a configuration file.
+fn check(file: &ConfigFile) -> ExitCode {
+    let wrong: Vec<String> = match file.read() {
+        Err(mistakes) => mistakes.0.iter().map(ToString::to_string).collect(),
+        Ok((config, _)) => {
+            let wrong = daemon::rehearse(&config);
+            let named = |what| format!("{}: {what}", file.shown());
+            wrong.into_iter().map(named).collect()
+        }
+    };
+    if wrong.is_empty() {
+        let _ = writeln!(io::stdout(), "{}: nothing is wrong", file.shown());
+        return ExitCode::SUCCESS;
+    }
+    for mistake in wrong {
+        stderr::say(mistake);
+    }
+    ExitCode::FAILURE
+}
+
 /// Answers a running supervisor that is to be upgraded to this program.
 fn preflight(args: &[OsString]) -> ExitCode {
     let answer = match cli::parse(args) {
-        Ok(Invocation::Run(config)) => daemon::preflight(&config),
+        Ok(Invocation::Run(config)) => daemon::preflight(&*config),
+        Ok(Invocation::RunFile(file)) => daemon::preflight(&file),
         Ok(_) => Err("these flags do not start a supervisor".to_owned()),
         Err(error) => Err(error.to_string()),
     };

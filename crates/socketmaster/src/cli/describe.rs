@@ -41,6 +41,15 @@ pub fn command() -> Command {
         .subcommand(run)
         .subcommand(adopt)
         .subcommands(verbs)
+        .subcommand(
+            Command::new("check")
+                .about("Say what is wrong with a configuration file")
+                .arg(
+                    Arg::new("file")
+                        .value_name("FILE")
+                        .value_hint(ValueHint::FilePath),
+                ),
+        )
         .subcommand(Command::new("demo").about("Show reloads without loss"))
 }
 

@@ -1,12 +1,13 @@
 //! What the flags have said, and the [`Config`] that it comes to.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::error::CliError;
 use super::flags::Flag;
 use super::form::Form;
+use super::tokens;
 use crate::config::{
     Adopt, Config, LogFormat, LogTarget, Orphans, Readiness, Restart, Strategy, listeners,
     stop_signals,
@@ -24,6 +25,8 @@ use crate::wire::uri::{Address, ListenUri};
 )]
 pub struct Draft {
     pub command: OsString,
+    /// What the configuration file sets in the environment.
+    pub environment: Vec<(String, String)>,
     pub listen: Vec<ListenUri>,
     pub adopt: Option<Adopt>,
     pub env: Vec<Protocol>,
@@ -70,6 +73,16 @@ impl Draft {
         }
     }
 
+    /// Puts the defaults where nothing was said.
+    pub fn fill(&mut self, flags: &[&'static Flag], said: &[&str]) -> Result<(), CliError> {
+        for flag in flags.iter().filter(|flag| !said.contains(&flag.name)) {
+            if let Some(default) = self.default_of(flag) {
+                tokens::set(flag, self, OsStr::new(default))?;
+            }
+        }
+        Ok(())
+    }
+
     /// What it comes to, with the words after the flags. An empty string is as good as no flag, as in the original.
     pub fn into_config(self, form: Form, words: &[OsString]) -> Result<Config, CliError> {
         listeners::check(&self.listen)?;
@@ -85,11 +98,17 @@ impl Draft {
             None if self.command.is_empty() => return Err(CliError::NoCommand { word: None }),
             None => (self.command.clone(), words),
         };
+        self.for_program(command, args)
+    }
+
+    /// What it comes to for this program, if the listeners can stand side by side.
+    pub fn for_program(self, command: OsString, args: &[OsString]) -> Result<Config, CliError> {
         let (args, stdin) = self.with_descriptors(args)?;
         let readiness = self.readiness()?;
         let stop_signal = self.stop_signal;
         Ok(Config {
             args,
+            environment: self.environment,
             protocols: self.env,
             stdin,
             directory: Some(PathBuf::from(self.directory))

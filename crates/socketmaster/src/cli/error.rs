@@ -126,6 +126,17 @@ pub enum CliError {
         /// The listener as typed.
         uri: String,
     },
+    /// Something else than `--` after a configuration file.
+    #[error(
+        "{word:?} cannot follow the configuration file: flags stand before it, and a program after --"
+    )]
+    AfterFile {
+        /// The word as typed.
+        word: String,
+    },
+    /// `check` without a file, or with more than that.
+    #[error("say which file to check, as in: socketmaster check app.toml")]
+    CheckWhat,
     /// `adopt` without a process.
     #[error("-pid is missing: the process whose sockets to take over")]
     NoPid,
@@ -146,6 +157,17 @@ impl CliError {
         match self {
             Self::NoCommand { .. } => 1,
             _ => 2,
+        }
+    }
+
+    /// In the words of a configuration file, where flags are keys.
+    pub fn in_file(&self) -> String {
+        match self {
+            Self::NothingPassed { .. } | Self::PhpFpmPath { .. } => {
+                self.to_string().trim_start_matches('-').to_owned()
+            }
+            Self::Fd0(missing) => format!("cannot do fd0: {missing}"),
+            error => error.to_string(),
         }
     }
 

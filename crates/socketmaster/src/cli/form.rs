@@ -1,6 +1,6 @@
 //! The three forms of a command line that starts a supervisor, and which flags each has.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 
 use super::draft::Draft;
 use super::error::CliError;
@@ -51,21 +51,27 @@ impl Form {
 
     /// Reads the flags of `args` into `draft`, then puts the defaults where nothing was said.
     pub fn walk<'a>(self, args: &'a [OsString], draft: &mut Draft) -> Result<End<'a>, CliError> {
-        let flags: Vec<_> = self.flags().collect();
         let mut given = Vec::new();
-        let end = tokens::walk(&flags, args, draft, &mut given);
-        let end = end.map_err(|error| match (error, self.verb()) {
+        let end = self.walk_given(args, draft, &mut given)?;
+        draft.fill(&self.flags().collect::<Vec<_>>(), &given)?;
+        Ok(end)
+    }
+
+    /// Reads the flags of `args` into `draft`, and their names into `given`.
+    pub fn walk_given<'a>(
+        self,
+        args: &'a [OsString],
+        draft: &mut Draft,
+        given: &mut Vec<&'static str>,
+    ) -> Result<End<'a>, CliError> {
+        let flags: Vec<_> = self.flags().collect();
+        let end = tokens::walk(&flags, args, draft, given);
+        end.map_err(|error| match (error, self.verb()) {
             (CliError::Undefined { name, .. }, Some(verb)) if name == "command" => {
                 CliError::CommandFlag { verb }
             }
             (error, _) => error,
-        })?;
-        for flag in flags.iter().filter(|flag| !given.contains(&flag.name)) {
-            if let Some(default) = draft.default_of(flag) {
-                tokens::set(flag, draft, OsStr::new(default))?;
-            }
-        }
-        Ok(end)
+        })
     }
 
     /// A command line to copy.

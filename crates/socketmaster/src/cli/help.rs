@@ -11,9 +11,11 @@ const COLUMN: usize = 26;
 
 const CLASSIC: &str = "\
 Usage: socketmaster run [FLAGS] [--] PROGRAM [ARGS]
+       socketmaster run [FLAGS] FILE.toml [-- PROGRAM ARGS]
        socketmaster adopt --pid PID [FLAGS] [--] PROGRAM [ARGS]
        socketmaster reload|status|stop|upgrade [FLAGS] [NAME]
        socketmaster scale N [NAME]
+       socketmaster check FILE.toml
        socketmaster demo
        socketmaster [FLAGS] -command PATH [--] [ARGS]
 
@@ -27,6 +29,7 @@ connections keep coming. HUP reloads, TERM stops, USR2 upgrades socketmaster.
   scale N                 Run more workers, or fewer.
   stop                    Ask all to finish their work and end.
   upgrade                 Replace socketmaster itself and keep all.
+  check                   Say what is wrong with a configuration file.
   demo                    Show reloads without loss.
   -command PATH           Start a program that takes its socket as fd 3.
 
@@ -41,6 +44,7 @@ Each of these words has its own -h.
 
 const RUN: &str = "\
 Usage: socketmaster run [FLAGS] [--] PROGRAM [ARGS]
+       socketmaster run [FLAGS] FILE.toml [-- PROGRAM ARGS]
 
 Starts any server as it is; it need not know of this. The sockets that it opens
 are held from then on. HUP starts the program anew: what it binds again is
@@ -48,6 +52,11 @@ answered with the held socket, and when it listens on all of them, the old one
 is told to finish its work and end. A new one that leaves a held socket out
 fails, and nothing has changed. The flag -adopt is implied; with a URI it says
 what alone is held. TERM stops, USR2 upgrades socketmaster.
+
+A FILE.toml says all that flags can say, each under the flag's name with _ for
+-, beside command, environment and env_file. With listen, and without adopt, the
+program is passed its sockets. A reload reads the file again; if the new program
+fails, what stood before stands. A flag beside the file wins over its key.
 
   socketmaster run -- nginx -g 'daemon off;'
   kill -HUP PID                 # nginx is started anew: no connection is lost
@@ -75,6 +84,22 @@ Exit status
   1                       Could not start, and the log says why
   2                       A flag or its value is wrong
   other                   The program's, or 128 + the signal that ended it
+";
+
+const CHECK: &str = "\
+Usage: socketmaster check FILE
+
+Says what is wrong with a configuration file, all of it at once, each mistake
+with its line and column: keys, values, environment files, the program, its
+directory, the user, and hosts that are looked up. Starts nothing, and opens no
+socket.
+
+  socketmaster check app.toml
+
+Exit status
+  0                       Nothing is wrong
+  1                       Something is
+  2                       No file is named
 ";
 
 const DEMO: &str = "\
@@ -207,6 +232,11 @@ pub fn of_verb(verb: Verb) -> String {
         entry(&mut text, flag, flag.default);
     }
     text + "  -h                      Print this and end.\n\nExit status\n" + status
+}
+
+/// The text of `check -h`.
+pub fn check() -> String {
+    CHECK.into()
 }
 
 /// The text of `demo -h`.

@@ -9,6 +9,7 @@ use std::ffi::OsString;
 pub mod describe;
 pub mod draft;
 pub mod error;
+pub mod file;
 pub mod flags;
 pub mod form;
 pub mod help;
@@ -21,6 +22,7 @@ mod tests;
 
 pub use describe::command;
 pub use error::CliError;
+pub use file::ConfigFile;
 pub use form::Form;
 pub use orders::Verb;
 
@@ -34,6 +36,10 @@ use tokens::End;
 pub enum Invocation {
     /// Supervise.
     Run(Box<Config>),
+    /// Supervise as a file says.
+    RunFile(ConfigFile),
+    /// Say what is wrong with a file.
+    Check(ConfigFile),
     /// Ask a supervisor that runs.
     Order(Order),
     /// Print this help. The original prints it on standard error and ends with 0.
@@ -51,10 +57,18 @@ pub fn parse(args: &[OsString]) -> Result<Invocation, CliError> {
     {
         return demo(rest);
     }
+    if let Some((first, rest)) = args.split_first()
+        && first == "check"
+    {
+        return file::parse_check(rest);
+    }
     if let Some((verb, rest)) = Verb::of(args) {
         return orders::parse(verb, rest);
     }
     let (form, flags) = Form::of(args);
+    if let Some(file) = ConfigFile::of(form, flags)? {
+        return Ok(Invocation::RunFile(file));
+    }
     let mut draft = Draft::new(form);
     match form.walk(flags, &mut draft)? {
         End::Help => Ok(Invocation::Help(help::text(form))),

@@ -30,6 +30,7 @@ fn defaults() {
     let expected = Config {
         command: "./app".into(),
         args: vec![],
+        environment: vec![],
         directory: None,
         listeners: vec!["tcp://:8080".parse().unwrap()],
         adopt: None,
@@ -90,6 +91,7 @@ fn everything_given() {
     let expected = Config {
         command: "app".into(),
         args: vec![],
+        environment: vec![],
         directory: Some("/srv/current".into()),
         listeners: vec![
             "web=tcp://:80".parse().unwrap(),

@@ -11,12 +11,13 @@ use crate::wire::protocol::Protocol;
 use crate::wire::uri::ListenUri;
 
 pub mod listeners;
+pub mod source;
 pub mod stop_signals;
 
 /// The most workers that can be asked for: more than a machine runs, so that a slip of the finger is refused.
 pub const MOST_WORKERS: u32 = 10_000;
 
-/// All that the command line says.
+/// All that the command line and the configuration file say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// The program as typed: a path, or a name to look up in `PATH` at each start.
@@ -25,6 +26,8 @@ pub struct Config {
     pub name: Option<String>,
     /// The program's own arguments, without `argv[0]`, and with descriptors where a listener was named.
     pub args: Vec<OsString>,
+    /// What is set in the program's environment, over what the supervisor has itself; the last of a name holds.
+    pub environment: Vec<(String, String)>,
     /// Where the program starts; `None` is the supervisor's own directory, by its name.
     pub directory: Option<PathBuf>,
     /// The sockets to open and hold: the first is the worker's fd 3, the next fd 4, … With `adopt` they are given to

@@ -22,6 +22,7 @@
 
 mod attempt;
 mod backoff;
+mod generations;
 mod policy;
 mod slots;
 mod stop;
@@ -37,7 +38,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use attempt::Attempt;
-use policy::Policies;
+pub use generations::ByGeneration;
 pub use policy::{BLIND_WAIT, Policy, Sign};
 use slots::Slot;
 pub use types::{
@@ -48,7 +49,8 @@ use worker::{Phase, Worker};
 /// All workers that are not gone, and what is wanted.
 #[derive(Clone, Debug)]
 pub struct Supervisor {
-    policies: Policies,
+    /// A worker is judged by the rules that it was started by.
+    policies: ByGeneration<Policy>,
     state: State,
 }
 
@@ -100,7 +102,7 @@ impl Supervisor {
             named: Some(policy.workers),
             aim: Aim::Serve,
         };
-        let policies = Policies::new(policy);
+        let policies = ByGeneration::new(policy);
         let mut this = Self { policies, state };
         let mut out = Vec::new();
         this.begin_first(now, &mut out);
@@ -111,7 +113,7 @@ impl Supervisor {
     /// first of them have its policy too.
     #[must_use]
     pub fn restore(first: Policy, later: &[(Generation, Policy)], state: State) -> Self {
-        let mut policies = Policies::new(first);
+        let mut policies = ByGeneration::new(first);
         for (generation, policy) in later {
             policies.insert(*generation, *policy);
         }

@@ -1,9 +1,7 @@
 //! The rules that the operator sets.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::types::Generation;
 use crate::config::{Readiness, Restart};
 
 /// How long things may take, and what a worker's end means.
@@ -60,47 +58,5 @@ impl From<&Readiness> for Sign {
                 Self::Word
             }
         }
-    }
-}
-
-/// The rules by the generations that they came with: a worker is judged by those that it was started by.
-#[derive(Clone, Debug)]
-pub(super) struct Policies {
-    /// What holds for all that are older than the others.
-    first: Policy,
-    later: BTreeMap<Generation, Policy>,
-}
-
-impl Policies {
-    pub(super) fn new(first: Policy) -> Self {
-        Self {
-            first,
-            later: BTreeMap::new(),
-        }
-    }
-
-    /// Those of a generation.
-    pub(super) fn of(&self, generation: Generation) -> &Policy {
-        let mut up_to = self.later.range(..=generation);
-        up_to.next_back().map_or(&self.first, |(_, policy)| policy)
-    }
-
-    /// Those that came last and did not fail: they say how old ones leave.
-    pub(super) fn newest(&self) -> &Policy {
-        self.later.values().next_back().unwrap_or(&self.first)
-    }
-
-    pub(super) fn insert(&mut self, generation: Generation, policy: Policy) {
-        self.later.insert(generation, policy);
-    }
-
-    pub(super) fn remove(&mut self, generation: Generation) {
-        self.later.remove(&generation);
-    }
-
-    /// Forgets what nobody is judged by any more.
-    pub(super) fn forget_before(&mut self, oldest: Generation) {
-        self.first = *self.of(oldest);
-        self.later.retain(|generation, _| *generation > oldest);
     }
 }

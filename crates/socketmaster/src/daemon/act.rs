@@ -1,6 +1,7 @@
 //! What the core decides, done.
 
-use super::start::policy;
+use std::sync::Arc;
+
 use super::worker::Seat;
 use super::{Daemon, now, words};
 use crate::core::{Action, Ending, Event, Generation, Reason, Request, Verdict, Why, WorkerId};
@@ -10,20 +11,17 @@ use crate::wire::control::Progress;
 impl Daemon {
     pub(super) fn perform(&mut self, action: Action) {
         match action {
-            Action::Prepare(generation) => {
-                let policy = policy(&self.recipe.config);
-                self.events.push_back(Event::Prepared(generation, policy));
-            }
+            Action::Prepare(generation) => self.prepare(generation),
             Action::Start(id, generation, slot) => self.start(Seat {
                 id,
                 generation,
                 slot,
             }),
             Action::Welcome(id) => self.welcome(id),
-            Action::Drain(id) => self.tell(id, self.recipe.config.stop_signal),
+            Action::Drain(id) => self.tell(id, self.recipe_of(id).config.stop_signal),
             Action::Withdraw(id) => {
                 self.give_up_adopted(id);
-                self.tell(id, self.recipe.config.stop_signal);
+                self.tell(id, self.recipe_of(id).config.stop_signal);
             }
             Action::Forward(id, signal) => self.tell(id, signal),
             Action::Kill(id, why) => {
@@ -52,7 +50,7 @@ impl Daemon {
     /// original's form it is the program's status for all that.
     fn exit_status(&self, status: u8) -> u8 {
         let never_ready = self.core.serving().is_none() && self.why_failed.is_some();
-        if status == 0 && never_ready && self.recipe.config.adopt.is_some() {
+        if status == 0 && never_ready && self.recipe().config.adopt.is_some() {
             1
         } else {
             status
@@ -66,14 +64,17 @@ impl Daemon {
         let nobody_lives =
             self.workers.is_empty() && self.remnants.is_empty() && self.taken.is_none();
         self.sockets.prepare(nobody_lives);
+        let recipe = Arc::clone(self.recipes.of(seat.generation));
         // A program that binds for itself would not know what to do with more.
-        let passed = match self.recipe.config.adopt {
-            None => self.sockets.listeners(),
-            Some(_) => &[],
+        let passed = match recipe.config.adopt {
+            None => self
+                .sockets
+                .with_keys(recipe.listeners.iter().map(|asked| asked.key)),
+            Some(_) => Vec::new(),
         };
-        let started = self.recipe.start(
+        let started = recipe.start(
             seat,
-            passed,
+            &passed,
             self.rundir.as_ref(),
             &mut self.log,
             &self.inputs,
@@ -177,7 +178,8 @@ impl Daemon {
     }
 
     fn failed(&mut self, id: WorkerId, generation: Generation, reason: Reason) {
-        let config = &self.recipe.config;
+        let recipe = Arc::clone(self.recipes.of(generation));
+        let config = &recipe.config;
         let late = reason == Reason::NotReady;
         let late = late.then(|| self.why_not_adopted(id).or_else(|| self.why_unsaid(id)));
         let why = match self.errors.remove(&id).or(late.flatten()) {
@@ -204,5 +206,6 @@ impl Daemon {
         self.log.say(words::verdict(verdict, self.core.serving()));
         self.report_verdict(verdict);
         self.tell_verdict(request, verdict);
+        self.stand(verdict);
     }
 }

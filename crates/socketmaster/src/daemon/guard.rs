@@ -15,6 +15,8 @@ use crate::sys::watched::Watched;
 #[derive(Debug)]
 pub(super) struct Sockets {
     listeners: Vec<Listener>,
+    /// The highest that a listener has had.
+    last_key: u64,
     /// In rising order.
     inodes: Vec<u64>,
     /// Whether each, by its inode, was non-blocking when the last worker became ready; `None` before the first.
@@ -31,6 +33,7 @@ impl Sockets {
         let (hangups, watching) =
             watching.inspect_err(|_| listeners.iter().for_each(Listener::remove_path))?;
         let mut this = Self {
+            last_key: listeners.iter().map(Listener::key).max().unwrap_or(0),
             listeners,
             inodes: Vec::new(),
             nonblocking: None,
@@ -38,6 +41,9 @@ impl Sockets {
             hangups,
             _watching: watching,
         };
+        for listener in &mut this.listeners {
+            name(listener, &mut this.last_key);
+        }
         this.note_inodes();
         Ok(this)
     }
@@ -55,17 +61,35 @@ impl Sockets {
         &self.inodes
     }
 
-    /// Holds one more.
+    /// Those that have these keys, in the order of the keys.
+    pub(super) fn with_keys(&self, keys: impl Iterator<Item = u64>) -> Vec<&Listener> {
+        let found = keys.filter_map(|key| self.listeners.iter().find(|l| l.key() == key));
+        found.collect()
+    }
+
+    /// The listener with this key.
+    pub(super) fn of_key(&mut self, key: u64) -> Option<&mut Listener> {
+        self.listeners.iter_mut().find(|l| l.key() == key)
+    }
+
+    /// Holds one more, and returns its key.
     ///
     /// # Errors
     /// It cannot be watched: out of memory.
-    pub(super) fn hold(&mut self, listener: Listener) -> io::Result<()> {
+    pub(super) fn hold(&mut self, mut listener: Listener) -> io::Result<u64> {
         if listener.takes_connections() {
             self.hangups.add(listener.fd(), listener.inode())?;
         }
+        let key = name(&mut listener, &mut self.last_key);
         self.listeners.push(listener);
         self.note_inodes();
-        Ok(())
+        Ok(key)
+    }
+
+    /// The keys of those that were asked for.
+    pub(super) fn configured(&self) -> impl Iterator<Item = u64> {
+        let own = self.listeners.iter().filter(|l| l.adopted().is_none());
+        own.map(Listener::key)
     }
 
     /// Holds these no longer.
@@ -168,6 +192,15 @@ impl Sockets {
             listener.uri().text
         ))
     }
+}
+
+/// Gives a listener the next key, if it has none.
+fn name(listener: &mut Listener, last: &mut u64) -> u64 {
+    if listener.key() == 0 {
+        *last += 1;
+        listener.set_key(*last);
+    }
+    listener.key()
 }
 
 fn drift(listener: &str, pid: i32, nonblocking: bool) -> String {

@@ -30,7 +30,7 @@ impl Daemon {
     }
 
     async fn wait_for_orphans(&mut self) {
-        let mut until = now() + self.recipe.config.kill_timeout.unwrap_or(PATIENCE);
+        let mut until = now() + self.recipe().config.kill_timeout.unwrap_or(PATIENCE);
         let mut killed = false;
         let mut announced = false;
         loop {

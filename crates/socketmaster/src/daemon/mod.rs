@@ -19,19 +19,23 @@ pub mod words;
 pub mod worker;
 
 mod act;
+mod configuration;
 mod guard;
 mod leave;
+mod rehearsal;
 mod report;
 mod resume;
 mod start;
 mod watch;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::core::{Ending, Event, Request, Supervisor, Time, WorkerId};
+use crate::config::source::Source;
+use crate::core::{ByGeneration, Ending, Event, Request, Supervisor, Time, WorkerId};
 use crate::sys::clock;
 use crate::sys::process::{self, End};
 use adopt::{Calls, Remnant, Taken};
@@ -43,13 +47,17 @@ use systemd::ServiceManager;
 use upgrade::Preflight;
 use worker::{Recipe, Worker};
 
+pub use rehearsal::rehearse;
 pub use start::run;
 pub use upgrade::{PREFLIGHT, preflight};
 
 /// The supervisor while it runs.
 #[derive(Debug)]
 struct Daemon {
-    recipe: Recipe,
+    /// Where the configuration comes from.
+    source: Box<dyn Source>,
+    /// What each generation is started by.
+    recipes: ByGeneration<Arc<Recipe>>,
     core: Supervisor,
     log: Log,
     sockets: guard::Sockets,
@@ -217,7 +225,7 @@ impl Daemon {
 
     /// A program that knows nothing of us is stopped in its own way: TERM makes nginx, for one, drop its requests.
     fn stop_signal_for(&self, signal: i32) -> i32 {
-        let config = &self.recipe.config;
+        let config = &self.recipe().config;
         if signal == libc::SIGTERM && config.adopt.is_some() {
             config.stop_signal
         } else {
@@ -298,7 +306,7 @@ impl Daemon {
         let signal = if failed {
             libc::SIGKILL
         } else {
-            self.recipe.config.stop_signal
+            self.recipes.of(worker.generation).config.stop_signal
         };
         let _ = worker.child.signal_group(signal);
         process::reap(pid);

@@ -59,7 +59,7 @@ impl Daemon {
     /// A reload is over, where that is neither the moment in which a worker gets ready nor the failure of all of it.
     pub(super) fn report_verdict(&self, verdict: Verdict) {
         match verdict {
-            Verdict::Done(generation) if !self.recipe.config.bake.is_zero() => {
+            Verdict::Done(generation) if !self.recipes.of(generation).config.bake.is_zero() => {
                 self.report_ready(generation);
             }
             Verdict::Failed(_, _, share) if share.replaced > 0 => {

@@ -15,20 +15,24 @@ use super::ready::Channel;
 use super::rundir::RunDir;
 use super::start::{Prepared, Queue, StartUpError, log_options, policy, read_signals};
 use super::upgrade::{Handover, HeldWorker};
-use super::worker::{Recipe, Watching, Worker};
-use crate::config::Config;
-use crate::core::{Ending, Event, Supervisor};
+use super::worker::{Keyed, Recipe, Watching, Worker};
+use crate::config::source::Source;
+use crate::core::{ByGeneration, Ending, Event, Supervisor};
 use crate::sys::fds;
 use crate::sys::process::Child;
+use crate::wire::held::HeldListener;
+use crate::wire::uri::ListenUri;
 
 /// Goes on after an upgrade.
 pub(super) fn resume(
-    config: Config,
+    source: Box<dyn Source>,
     state: Handover,
     inputs: Inputs,
     queue: Queue,
 ) -> Result<Daemon, StartUpError> {
-    let mut log = Log::resume(state.log, log_options(&config), inputs.clone())?;
+    let recipes = recipes(&*source, &state)?;
+    let config = &recipes.newest().config;
+    let mut log = Log::resume(state.log, log_options(config), inputs.clone())?;
     log.say(concat!("Upgraded to version ", env!("CARGO_PKG_VERSION")));
     let mut listeners = Vec::new();
     let (mut configured, mut uri) = (config.listeners.iter(), None);
@@ -39,9 +43,9 @@ pub(super) fn resume(
             listeners.push(Listener::from_held_adopted(held, adopted, place, fd)?);
         } else {
             if !held.further {
-                uri = configured.next();
+                uri = asked_for(held).or_else(|| configured.next().cloned());
             }
-            if let Some(uri) = uri {
+            if let Some(uri) = &uri {
                 listeners.push(Listener::from_held(uri, held, fd)?);
             }
         }
@@ -50,14 +54,17 @@ pub(super) fn resume(
         Some((path, lock)) => Some(RunDir::resume(path, fds::take_over(lock)?)),
         None => None,
     };
-    let core = Supervisor::restore(policy(&config), &[], state.core);
+    let mut policies = recipes.all();
+    let first = policies
+        .next()
+        .map_or_else(|| policy(config), |(_, r)| policy(&r.config));
+    let later: Vec<_> = policies
+        .map(|(g, recipe)| (g, policy(&recipe.config)))
+        .collect();
+    let core = Supervisor::restore(first, &later, state.core);
     let prepared = Prepared {
-        recipe: Recipe {
-            config,
-            directory: state.directory,
-            account: state.account,
-            descriptors: state.descriptors,
-        },
+        source,
+        recipes,
         sockets: Sockets::new(listeners, &inputs)?,
         taken: match state.taken {
             Some(held) => Some(Taken::from_held(held, &inputs)?),
@@ -108,6 +115,49 @@ pub(super) fn resume(
     Ok(daemon)
 }
 
+/// The configurations that stand, as they were read.
+fn recipes(
+    source: &dyn Source,
+    state: &Handover,
+) -> Result<ByGeneration<Arc<Recipe>>, StartUpError> {
+    let mut all: Option<ByGeneration<Arc<Recipe>>> = None;
+    for held in state.recipes() {
+        let config = source.again(&held.kept).map_err(StartUpError::Mistakes)?;
+        let listeners = held.listeners.iter();
+        let listeners = listeners.filter_map(|(key, text, name)| {
+            let uri: ListenUri = text.parse().ok()?;
+            let uri = ListenUri {
+                name: name.clone(),
+                ..uri
+            };
+            Some(Keyed { uri, key: *key })
+        });
+        let recipe = Arc::new(Recipe {
+            listeners: listeners.collect(),
+            directory: held.directory,
+            account: held.account,
+            descriptors: state.descriptors,
+            kept: held.kept,
+            config,
+        });
+        match &mut all {
+            Some(all) => all.insert(held.since, recipe),
+            None => all = Some(ByGeneration::new(recipe)),
+        }
+    }
+    // There is always one.
+    all.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData).into())
+}
+
+/// What a listener was asked for by; `None` if the program before us did not say it in full.
+fn asked_for(held: &HeldListener) -> Option<ListenUri> {
+    let uri: ListenUri = held.uri.parse().ok().filter(|_| held.key > 0)?;
+    Some(ListenUri {
+        name: held.name.clone(),
+        ..uri
+    })
+}
+
 impl Daemon {
     fn take_back(&mut self, held: HeldWorker) -> io::Result<()> {
         let notify = match held.notify {
@@ -139,7 +189,8 @@ impl Daemon {
             },
             tasks: Vec::new(),
         };
-        self.recipe.resume(&mut worker, held.id, &self.inputs)?;
+        let recipe = Arc::clone(self.recipes.of(held.generation));
+        recipe.resume(&mut worker, held.id, &self.inputs)?;
         self.workers.insert(held.id, worker);
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::env;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
@@ -17,10 +18,11 @@ use super::resume;
 use super::rundir::RunDir;
 use super::systemd::ServiceManager;
 use super::upgrade::Handover;
-use super::worker::Recipe;
+use super::worker::{Keyed, Recipe};
 use super::{Daemon, command, now};
+use crate::config::source::{Kept, Mistakes, Source};
 use crate::config::{Config, LogTarget, Strategy};
-use crate::core::{Policy, Sign, Supervisor};
+use crate::core::{ByGeneration, Policy, Sign, Supervisor};
 use crate::forwarder::options::{Options, SYSLOG};
 use crate::sys::fds;
 use crate::sys::process;
@@ -53,13 +55,15 @@ pub(super) enum StartUpError {
          with -directory"
     )]
     Here(io::Error),
+    #[error("{}", .0.in_brief())]
+    Mistakes(Mistakes),
     #[error("Cannot set up: {0}")]
     System(#[from] io::Error),
 }
 
-/// Runs a supervisor to its end, and returns the exit status.
+/// Runs a supervisor to its end, and returns the exit status: 2 if the configuration is wrong.
 #[must_use]
-pub fn run(config: Config) -> u8 {
+pub fn run(source: Box<dyn Source>) -> u8 {
     let prepared = Signals::block()
         .and_then(|()| fds::close_all_on_exec())
         .and_then(|()| {
@@ -68,7 +72,7 @@ pub fn run(config: Config) -> u8 {
                 .build()
         });
     match prepared {
-        Ok(runtime) => runtime.block_on(run_inside(config)),
+        Ok(runtime) => runtime.block_on(run_inside(source)),
         Err(error) => {
             stderr::say(format_args!("socketmaster: cannot set up: {error}"));
             1
@@ -76,11 +80,17 @@ pub fn run(config: Config) -> u8 {
     }
 }
 
-async fn run_inside(config: Config) -> u8 {
+async fn run_inside(source: Box<dyn Source>) -> u8 {
     let (inputs, queue) = mpsc::unbounded_channel();
     let daemon = match Handover::take() {
-        Ok(None) => begin(config, inputs, queue).await,
-        Ok(Some(state)) => resume::resume(config, state, inputs, queue).map_err(|error| {
+        Ok(None) => match source.read() {
+            Ok(read) => begin(source, read, inputs, queue).await,
+            Err(mistakes) => {
+                stderr::say(mistakes);
+                return 2;
+            }
+        },
+        Ok(Some(state)) => resume::resume(source, state, inputs, queue).map_err(|error| {
             stderr::say(format_args!(
                 "socketmaster: cannot go on after the upgrade: {error}"
             ));
@@ -99,16 +109,21 @@ async fn run_inside(config: Config) -> u8 {
 }
 
 /// The first start: the log first, so that it hears of everything that goes wrong after it.
-async fn begin(config: Config, inputs: Inputs, queue: Queue) -> Result<Daemon, ()> {
+async fn begin(
+    source: Box<dyn Source>,
+    (config, kept): (Config, Kept),
+    inputs: Inputs,
+    queue: Queue,
+) -> Result<Daemon, ()> {
     let inherited = process::children();
     let mut log = Log::start(log_options(&config), inputs.clone()).map_err(|error| {
         stderr::say(format_args!(
             "socketmaster: cannot start the log forwarder: {error}"
         ));
     })?;
-    match prepare(config, &inputs, &mut log) {
+    match prepare(source, config, kept, &inputs, &mut log) {
         Ok(prepared) => {
-            let policy = policy(&prepared.recipe.config);
+            let policy = policy(&prepared.recipes.newest().config);
             let (core, actions) = Supervisor::new(policy, now());
             let mut daemon = prepared.daemon(core, log, inputs, queue);
             daemon.inherited = inherited;
@@ -131,7 +146,8 @@ pub(super) type Queue = mpsc::UnboundedReceiver<Input>;
 
 /// All that a supervisor has beside its decisions and its log.
 pub(super) struct Prepared {
-    pub(super) recipe: Recipe,
+    pub(super) source: Box<dyn Source>,
+    pub(super) recipes: ByGeneration<Arc<Recipe>>,
     pub(super) sockets: Sockets,
     pub(super) taken: Option<Taken>,
     pub(super) rundir: Option<RunDir>,
@@ -144,7 +160,8 @@ pub(super) struct Prepared {
 impl Prepared {
     pub(super) fn daemon(self, core: Supervisor, log: Log, inputs: Inputs, queue: Queue) -> Daemon {
         Daemon {
-            recipe: self.recipe,
+            source: self.source,
+            recipes: self.recipes,
             core,
             log,
             sockets: self.sockets,
@@ -182,18 +199,18 @@ impl Prepared {
 }
 
 /// In the original's order: the command, the listeners, the user.
-fn prepare(config: Config, inputs: &Inputs, log: &mut Log) -> Result<Prepared, StartUpError> {
-    let here = || command::current_directory().map_err(StartUpError::Here);
-    let directory = match &config.directory {
-        Some(directory) if directory.is_absolute() => directory.clone(),
-        Some(directory) => here()?.join(directory),
-        None => here()?,
-    };
-    let enter = std::fs::read_dir(&directory);
-    enter.map_err(|error| StartUpError::Directory(directory.clone(), error))?;
+fn prepare(
+    source: Box<dyn Source>,
+    config: Config,
+    kept: Kept,
+    inputs: &Inputs,
+    log: &mut Log,
+) -> Result<Prepared, StartUpError> {
     let mut recipe = Recipe {
+        directory: directory_of(&config)?,
         config,
-        directory,
+        kept,
+        listeners: Vec::new(),
         account: None,
         descriptors: None,
     };
@@ -243,10 +260,12 @@ fn prepare(config: Config, inputs: &Inputs, log: &mut Log) -> Result<Prepared, S
     recipe.account = account.inspect_err(|_| listeners.iter().for_each(Listener::remove_path))?;
     listeners.extend(held);
     let sockets = Sockets::new(listeners, inputs)?;
+    recipe.listeners = asked(&recipe.config.listeners, sockets.listeners());
     // Last, because it is left in place by whoever lets go of it.
     let rundir = run_directory(log);
     Ok(Prepared {
-        recipe,
+        source,
+        recipes: ByGeneration::new(Arc::new(recipe)),
         sockets,
         taken,
         control: rundir
@@ -257,6 +276,22 @@ fn prepare(config: Config, inputs: &Inputs, log: &mut Log) -> Result<Prepared, S
         program,
         signals,
     })
+}
+
+/// Which of the listeners, in the order in which they were opened, each URI has brought.
+fn asked(uris: &[ListenUri], listeners: &[Listener]) -> Vec<Keyed> {
+    let mut uris = uris.iter();
+    let mut uri = None;
+    let asked = listeners.iter().map_while(|listener| {
+        if !listener.is_further() {
+            uri = uris.next();
+        }
+        Some(Keyed {
+            uri: uri?.clone(),
+            key: listener.key(),
+        })
+    });
+    asked.collect()
 }
 
 fn run_directory(log: &mut Log) -> Option<RunDir> {
@@ -295,7 +330,20 @@ fn replace_by_inherited(uris: &[ListenUri]) -> Result<Vec<ListenUri>, StartUpErr
     Ok(uris)
 }
 
-fn account(config: &Config) -> Result<Option<(String, Account)>, StartUpError> {
+/// Where the program starts, from the root on; it must be there.
+pub(super) fn directory_of(config: &Config) -> Result<PathBuf, StartUpError> {
+    let here = || command::current_directory().map_err(StartUpError::Here);
+    let directory = match &config.directory {
+        Some(directory) if directory.is_absolute() => directory.clone(),
+        Some(directory) => here()?.join(directory),
+        None => here()?,
+    };
+    let enter = std::fs::read_dir(&directory);
+    enter.map_err(|error| StartUpError::Directory(directory.clone(), error))?;
+    Ok(directory)
+}
+
+pub(super) fn account(config: &Config) -> Result<Option<(String, Account)>, StartUpError> {
     let Some(login) = &config.user else {
         return Ok(None);
     };

@@ -14,16 +14,15 @@ const PAUSE: Duration = Duration::from_millis(5);
 impl Daemon {
     /// Whether there is anything to look at.
     pub(super) fn looks(&self) -> bool {
-        let auto = matches!(self.recipe.config.readiness, Readiness::Auto { .. });
-        auto && self.visible().next().is_some()
+        self.visible().next().is_some()
     }
 
-    /// The starting workers whose program runs.
+    /// The starting workers whose program runs, and whose readiness can be seen.
     fn visible(&self) -> impl Iterator<Item = WorkerId> {
         self.core.starting().filter(|id| {
-            self.workers
-                .get(id)
-                .is_some_and(|worker| worker.launch.is_none())
+            let auto = matches!(self.recipe_of(*id).config.readiness, Readiness::Auto { .. });
+            let worker = self.workers.get(id);
+            auto && worker.is_some_and(|worker| worker.launch.is_none())
         })
     }
 

@@ -17,6 +17,7 @@ use super::log::Log;
 use super::notify::{Asked, NotifySocket, Says};
 use super::ready::Channel;
 use super::rundir::RunDir;
+use crate::config::source::Kept;
 use crate::config::{Adopt, Config, Orphans};
 use crate::core::{Generation, Time, WorkerId};
 use crate::launcher;
@@ -31,17 +32,30 @@ use crate::wire::notify::Notice;
 use crate::wire::protocol::{Passed, Protocol};
 use crate::wire::uri::{Address, ListenUri};
 
-/// What every start needs and no reload changes.
+/// What every start of a generation needs.
 #[derive(Debug)]
 pub struct Recipe {
     /// What the operator asked for.
     pub config: Config,
+    /// What that was read from.
+    pub kept: Kept,
+    /// The listeners that it asks for, in the order in which they are passed.
+    pub listeners: Vec<Keyed>,
     /// Where the worker starts, by name; resolved by its launcher.
     pub directory: PathBuf,
     /// The user that it becomes.
     pub account: Option<(String, Account)>,
     /// The limit of open descriptors that we were given, if we raised it.
     pub descriptors: Option<u64>,
+}
+
+/// A listener that a configuration asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keyed {
+    /// What it asks for.
+    pub uri: ListenUri,
+    /// The key of the listener that it got.
+    pub key: u64,
 }
 
 /// One worker as the daemon holds it, from its start until it is reaped.
@@ -143,7 +157,7 @@ impl Recipe {
     pub fn start(
         &self,
         seat: Seat,
-        listeners: &[Listener],
+        listeners: &[&Listener],
         rundir: Option<&RunDir>,
         log: &mut Log,
         inputs: &Inputs,
@@ -213,7 +227,10 @@ impl Recipe {
         };
         worker.listen(id, self, inputs)?;
         // Last: without the listeners the launcher ends with our end of the socket, whatever failed before.
-        let stdin = self.config.stdin.and_then(|index| listeners.get(index));
+        let stdin = self
+            .config
+            .stdin
+            .and_then(|index| listeners.get(index).copied());
         match hand_over(ours.as_fd(), listeners, ready.as_ref(), stdin) {
             // It has died meanwhile, and its end says so.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
@@ -221,6 +238,16 @@ impl Recipe {
         }
         log.read(pipes, worker.child.pid(), generation.0, slot);
         Ok(worker)
+    }
+
+    /// What this configuration calls a listener, which may have had another name before.
+    fn name_of(&self, listener: &Listener) -> String {
+        let asked = self
+            .listeners
+            .iter()
+            .find(|asked| asked.key == listener.key());
+        let name = asked.and_then(|asked| asked.uri.name.clone());
+        name.unwrap_or_else(|| listener.name())
     }
 
     fn uid(&self) -> Option<u32> {
@@ -252,13 +279,16 @@ impl Recipe {
     fn environment(
         &self,
         seat: Seat,
-        listeners: &[Listener],
+        listeners: &[&Listener],
         notify: Option<&NotifySocket>,
         channel: Option<&Channel>,
     ) -> impl Iterator<Item = (OsString, OsString)> {
         let passed: Vec<Passed> = (launcher::FIRST_LISTENER..)
             .zip(listeners)
-            .map(|(fd, listener)| listener.passed(fd))
+            .map(|(fd, listener)| Passed {
+                name: self.name_of(listener),
+                ..listener.passed(fd)
+            })
             .collect();
         let worker = environment::Worker {
             generation: seat.generation.0,
@@ -274,7 +304,9 @@ impl Recipe {
                 .as_ref()
                 .map(|(login, account)| (&**login, Path::new(&account.home))),
         };
-        environment::build(std::env::vars_os(), &worker).into_iter()
+        let own = self.config.environment.iter();
+        let own = own.map(|(name, value)| (name.into(), value.into()));
+        environment::build(std::env::vars_os().chain(own), &worker).into_iter()
     }
 
     /// Listens to a worker that was started before an upgrade.
@@ -392,13 +424,13 @@ fn trap(adopt: &Adopt) -> Trap {
 /// Sends the listeners, then where to say ready, and then the standard input: ours, where it is none of them.
 fn hand_over(
     socket: BorrowedFd<'_>,
-    listeners: &[Listener],
+    listeners: &[&Listener],
     ready: Option<&OwnedFd>,
     stdin: Option<&Listener>,
 ) -> io::Result<()> {
     let ours = io::stdin();
     let stdin = stdin.map_or(ours.as_fd(), Listener::fd);
-    let fds = listeners.iter().map(Listener::fd);
+    let fds = listeners.iter().map(|listener| listener.fd());
     let fds: Vec<_> = fds.chain(ready.map(AsFd::as_fd)).chain([stdin]).collect();
     fds.chunks(scm::MAX_FDS)
         .try_for_each(|some| scm::send(socket, b"+", some))

@@ -135,9 +135,12 @@ pub fn bind(
     permit(path, permissions).inspect_err(|_| drop(unlink(path)))
 }
 
-/// Works on the file itself and not on its name: who may write the directory could put a link in its place, and have
-/// root change another file.
-fn permit(path: &Path, permissions: Permissions) -> io::Result<(u64, u64)> {
+/// Sets owner and mode of a socket file; returns its device and inode. Works on the file itself and not on its name: who
+/// may write the directory could put a link in its place, and have root change another file.
+///
+/// # Errors
+/// `ENOTSOCK` if something else is at the path, else what open(2), chown(2) and chmod(2) say.
+pub fn permit(path: &Path, permissions: Permissions) -> io::Result<(u64, u64)> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = rustix::fs::open(path, flags, Mode::empty())?;
     if FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) != FileType::Socket {

@@ -19,6 +19,12 @@ pub struct HeldListener {
     /// Whether it came by the same `-listen` as the one before it: `systemd:` may bring several.
     #[serde(default)]
     pub further: bool,
+    /// By what the configurations know it; 0 where the program before us had one configuration alone.
+    #[serde(default)]
+    pub key: u64,
+    /// The name given with `NAME=`, if any.
+    #[serde(default)]
+    pub name: Option<String>,
     /// What only an adopted one has; `None` for one that is configured.
     #[serde(default)]
     pub adopted: Option<HeldAdopted>,
@@ -61,6 +67,8 @@ mod tests {
             }),
             given: "app.socket".into(),
             further: true,
+            key: 9,
+            name: Some("web".into()),
             adopted: Some(HeldAdopted {
                 worker: 4,
                 backlog: 511,

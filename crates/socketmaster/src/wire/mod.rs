@@ -4,6 +4,7 @@ pub mod activation;
 pub mod arguments;
 pub mod control;
 pub mod einhorn;
+pub mod env_file;
 pub mod environment;
 pub mod exposition;
 pub mod forward;

@@ -23,8 +23,12 @@ impl Daemon {
         let Some(calls) = &worker.calls else {
             return Vec::new();
         };
+        let asked = &self.recipes.of(worker.generation).listeners;
+        let is_asked = |key| asked.iter().any(|asked| asked.key == key);
         let listeners = self.sockets.listeners().iter();
         listeners
+            // What another configuration alone asks for is no matter of this one.
+            .filter(|listener| listener.adopted().is_some() || is_asked(listener.key()))
             .filter(|listener| !calls.seen.bound.contains(&listener.inode()))
             // A file that was moved away since: no client is left at this name.
             .filter(|listener| listener.adopted().is_none() || listener.is_reachable())
@@ -95,9 +99,11 @@ impl Daemon {
     pub(in crate::daemon) fn why_not_adopted(&self, id: WorkerId) -> Option<String> {
         let worker = self.workers.get(&id)?;
         let calls = worker.calls.as_ref()?;
-        let within = words::span(self.recipe.config.ready_timeout);
+        let within = words::span(self.recipe_of(id).config.ready_timeout);
         let missing = self.missing(worker);
-        if missing.is_empty() && !matches!(self.recipe.config.readiness, Readiness::Auto { .. }) {
+        if missing.is_empty()
+            && !matches!(self.recipe_of(id).config.readiness, Readiness::Auto { .. })
+        {
             return None; // What is missing is the word that was asked for.
         }
         let ring = if calls.seen.uses_ring {

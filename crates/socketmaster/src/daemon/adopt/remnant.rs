@@ -188,7 +188,7 @@ impl Daemon {
     /// Kills what a failed version has left behind, which would go on taking connections: it has gone into the background.
     pub(in crate::daemon) fn kill_left_of_failed(&self, generation: Generation) {
         // What is left of a crash of the generation that serves bears the same mark.
-        if self.recipe.config.adopt.is_some() && self.core.serving() != Some(generation) {
+        if self.recipe().config.adopt.is_some() && self.core.serving() != Some(generation) {
             process::signal_all(&self.left_of(generation), libc::SIGKILL);
         }
     }

@@ -189,11 +189,12 @@ impl Taken {
 impl Daemon {
     /// Our own program is ready: the one before it may go.
     pub(in crate::daemon) fn dismiss_taken(&mut self) {
+        let signal = self.recipe().config.stop_signal;
         let Some(taken) = self.taken.as_mut().filter(|taken| !taken.told) else {
             return;
         };
         taken.told = true;
-        let (pid, signal) = (taken.pid(), self.recipe.config.stop_signal);
+        let pid = taken.pid();
         self.guard_files();
         let Some(taken) = &self.taken else {
             return;

@@ -238,6 +238,12 @@ impl Daemon {
         self.watchers.failed = there.or(gone.map(|(_, pid)| pid));
     }
 
+    /// A reload has failed before it started anybody.
+    pub(in crate::daemon) fn note_unprepared(&mut self, why: String) {
+        self.why_failed = Some(why);
+        self.watchers.failed = None;
+    }
+
     /// A worker has gone, with all that came of it.
     pub(in crate::daemon) fn tell_gone(&mut self, generation: Generation, how: String) {
         let generation = generation.0;

@@ -29,7 +29,7 @@ impl Daemon {
         }
         let workers = workers.into_iter().map(|(_, worker)| worker).collect();
         Status {
-            name: self.recipe.config.instance_name(),
+            name: self.recipe().config.instance_name(),
             version: env!("CARGO_PKG_VERSION").into(),
             pid: std::process::id().cast_signed(),
             uptime_s: seconds_since(self.since),

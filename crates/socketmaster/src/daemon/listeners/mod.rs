@@ -40,6 +40,7 @@ use crate::wire::uri::{Address, Carries, ListenUri};
 /// A socket that the supervisor holds: it listens, or takes datagrams.
 #[derive(Debug)]
 pub struct Listener {
+    key: u64,
     uri: ListenUri,
     socket: OwnedFd,
     inode: u64,
@@ -88,9 +89,23 @@ fn new_ones(opened: &[Listener], new: Vec<Listener>) -> Result<Vec<Listener>, Re
     }
 }
 
+/// What would keep these from being opened, as far as can be said without opening them: hosts, directories, users.
+///
+/// May block: host names are looked up.
+#[must_use]
+pub fn rehearse_all(uris: &[ListenUri]) -> Vec<OpenError> {
+    let wrong = uris.iter().filter_map(|uri| {
+        let reason = open::rehearse(uri).err()?;
+        let uri = uri.text.clone();
+        Some(OpenError { uri, reason })
+    });
+    wrong.collect()
+}
+
 impl Listener {
     fn new(uri: &ListenUri, socket: OwnedFd, path: Option<PathIdentity>) -> io::Result<Self> {
         Ok(Self {
+            key: 0,
             uri: uri.clone(),
             inode: socket::inode(socket.as_fd())?,
             carries: socket::socket_type(socket.as_fd())?,
@@ -103,6 +118,21 @@ impl Listener {
             further: false,
             adopted: None,
         })
+    }
+
+    /// By what the configurations know it, whatever becomes of the socket; 0 until it is held.
+    pub fn key(&self) -> u64 {
+        self.key
+    }
+
+    /// Gives it the name by which the configurations know it.
+    pub fn set_key(&mut self, key: u64) {
+        self.key = key;
+    }
+
+    /// Whether it came by the same `-listen` as the one before it.
+    pub fn is_further(&self) -> bool {
+        self.further
     }
 
     /// What was asked for.
@@ -206,6 +236,7 @@ impl Listener {
             reason,
         })?;
         *self = Self {
+            key: self.key,
             adopted: self.adopted,
             ..new
         };
@@ -249,6 +280,50 @@ impl Listener {
         Ok(())
     }
 
+    /// Takes on what another configuration says of the same address: queue, owner and mode. A mode or an owner that is
+    /// not said any more stays as it is.
+    ///
+    /// # Errors
+    /// What listen(2), chmod(2) or chown(2) says, or there is no such user or group.
+    pub fn change(&mut self, uri: &ListenUri) -> Result<(), OpenError> {
+        let before = self.uri.clone();
+        let result = (|| {
+            if uri.backlog != before.backlog {
+                self.uri.backlog = uri.backlog;
+                self.restore_backlog()?;
+            }
+            let file = |uri: &ListenUri| (uri.mode, uri.owner.clone(), uri.group.clone());
+            if let (Address::UnixPath(_, path), true) =
+                (&before.address, file(uri) != file(&before))
+                && self.path.is_some()
+                && self.is_reachable()
+            {
+                open::permit(uri, path)?;
+            }
+            Ok(())
+        })();
+        let asked = uri.clone();
+        self.uri = if before.address == asked.address {
+            asked
+        } else {
+            // Another descriptor stands for what was asked for.
+            ListenUri {
+                address: before.address,
+                text: before.text,
+                ..asked
+            }
+        };
+        result.map_err(|reason| OpenError {
+            uri: self.uri.text.clone(),
+            reason,
+        })
+    }
+
+    /// Says that it belongs to the program from now on, as if this worker had opened it.
+    pub fn leave_to(&mut self, worker: WorkerId) {
+        self.adopted = Some(worker);
+    }
+
     /// Whether clients still find it: always, but for a unix socket whose file was removed or replaced.
     pub fn is_reachable(&self) -> bool {
         match (&self.uri.address, self.path) {
@@ -278,6 +353,8 @@ impl Listener {
             path: self.path,
             given: self.given.clone(),
             further: self.further,
+            key: self.key,
+            name: self.uri.name.clone(),
             adopted: self.held_adopted(),
         }
     }
@@ -289,6 +366,7 @@ impl Listener {
     pub fn from_held(uri: &ListenUri, held: &HeldListener, fd: OwnedFd) -> io::Result<Self> {
         fds::set_close_on_exec(fd.as_fd(), true)?;
         Ok(Self {
+            key: held.key,
             given: held.given.clone(),
             further: held.further,
             ..Self::new(uri, fd, held.path)?

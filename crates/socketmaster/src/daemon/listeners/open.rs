@@ -40,6 +40,25 @@ pub(super) fn open(uri: &ListenUri) -> Result<Listener, Reason> {
     Ok(Listener::new(uri, socket, path)?)
 }
 
+/// As far as it goes without opening anything.
+pub(super) fn rehearse(uri: &ListenUri) -> Result<(), Reason> {
+    match &uri.address {
+        Address::Tcp { family, host, .. } | Address::Udp { family, host, .. } => {
+            drop(resolve(*family, host)?)
+        }
+        Address::UnixPath(_, path) => {
+            let directory = path.parent().unwrap_or(Path::new("/"));
+            std::fs::metadata(directory).map_err(|error| Reason::Directory {
+                directory: directory.into(),
+                error,
+            })?;
+            permissions(uri)?;
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
 fn inet(
     family: Family,
     host: &str,
@@ -167,6 +186,12 @@ fn unix_path(
             .inspect_err(|_| drop(socket_path::unlink(path)))?;
     }
     Ok((socket, PathIdentity { device, inode }))
+}
+
+/// Gives our socket file the owner and the mode that are asked for.
+pub(super) fn permit(uri: &ListenUri, path: &Path) -> Result<(), Reason> {
+    socket_path::permit(path, permissions(uri)?)?;
+    Ok(())
 }
 
 fn permissions(uri: &ListenUri) -> Result<Permissions, Reason> {

@@ -151,7 +151,7 @@ impl Daemon {
     /// Why a worker with a channel of its own was not ready in time, if more is known than that it was silent.
     pub(super) fn why_unsaid(&self, id: WorkerId) -> Option<String> {
         let instead = self.workers.get(&id)?.channel.as_ref()?.instead()?;
-        let within = words::span(self.recipe.config.ready_timeout);
+        let within = words::span(self.recipe_of(id).config.ready_timeout);
         Some(format!("it was not ready within {within}: {instead}"))
     }
 }

@@ -11,6 +11,7 @@ use std::process;
 use serde::{Deserialize, Serialize};
 
 use super::UpgradeError;
+use crate::config::source::Kept;
 use crate::core::{Generation, State, Time, WorkerId};
 use crate::daemon::adopt::{HeldCalls, HeldRemnant};
 use crate::daemon::control::{Counters, Last};
@@ -85,9 +86,29 @@ pub struct Handover {
     /// How the last reload ended.
     #[serde(default)]
     pub last_reload: Option<Last>,
+    /// What each generation is started by, in rising order; none from a program that had one configuration alone, for
+    /// which `directory` and `account` hold.
+    #[serde(default)]
+    pub recipes: Vec<HeldRecipe>,
     /// What is counted.
     #[serde(default)]
     pub counters: Counters,
+}
+
+/// One configuration on its way through an upgrade.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HeldRecipe {
+    /// The first generation that it holds for.
+    pub since: Generation,
+    /// What it was read from.
+    pub kept: Kept,
+    /// Where workers start.
+    #[serde(with = "crate::wire::os_path")]
+    pub directory: PathBuf,
+    /// The user that they become.
+    pub account: Option<(String, Account)>,
+    /// The listeners that it asks for: key, text and name.
+    pub listeners: Vec<(u64, String, Option<String>)>,
 }
 
 /// One worker on its way through an upgrade.
@@ -138,6 +159,25 @@ impl Handover {
         Err(io::Error::other(format!(
             "handover {theirs} is not {VERSION}, the one that this version knows"
         )))
+    }
+
+    /// The configurations, at least one.
+    pub fn recipes(&self) -> Vec<HeldRecipe> {
+        if !self.recipes.is_empty() {
+            return self.recipes.clone();
+        }
+        let configured = self.listeners.iter().filter(|held| held.adopted.is_none());
+        vec![HeldRecipe {
+            since: Generation(0),
+            kept: Kept::default(),
+            directory: self.directory.clone(),
+            account: self.account.clone(),
+            // They get their keys in this order.
+            listeners: (1..)
+                .zip(configured)
+                .map(|(key, held)| (key, held.uri.clone(), held.name.clone()))
+                .collect(),
+        }]
     }
 
     pub(super) fn seal(&self) -> Result<OwnedFd, UpgradeError> {

@@ -10,6 +10,7 @@ mod preflight;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::Daemon;
 use super::adopt::{Calls, HeldCalls, HeldRemnant, Taken};
@@ -17,9 +18,11 @@ use super::control::{Control, Public};
 use super::inputs::Input;
 use super::listeners::Listener;
 use super::ready::{Channel, HeldChannel};
+use super::worker::Recipe;
+use crate::core::Generation;
 use crate::sys::fds;
 
-pub use handover::{Handover, HeldWorker};
+pub use handover::{Handover, HeldRecipe, HeldWorker};
 pub use preflight::{PREFLIGHT, Preflight, preflight};
 
 /// Why an upgrade did not happen.
@@ -37,6 +40,19 @@ pub enum UpgradeError {
     /// The last step.
     #[error("{0} cannot be executed: {1}")]
     Exec(PathBuf, io::Error),
+}
+
+fn held_recipe((since, recipe): (Generation, &Arc<Recipe>)) -> HeldRecipe {
+    let listeners = recipe.listeners.iter();
+    HeldRecipe {
+        since,
+        kept: recipe.kept.clone(),
+        directory: recipe.directory.clone(),
+        account: recipe.account.clone(),
+        listeners: listeners
+            .map(|asked| (asked.key, asked.uri.text.clone(), asked.uri.name.clone()))
+            .collect(),
+    }
 }
 
 impl Daemon {
@@ -154,9 +170,9 @@ impl Daemon {
             version: handover::VERSION,
             pid: std::process::id(),
             program: self.program.clone(),
-            directory: self.recipe.directory.clone(),
-            descriptors: self.recipe.descriptors,
-            account: self.recipe.account.clone(),
+            directory: self.recipe().directory.clone(),
+            descriptors: self.recipe().descriptors,
+            account: self.recipe().account.clone(),
             core: self.core.state().clone(),
             requests: self.requests,
             listeners,
@@ -172,6 +188,7 @@ impl Daemon {
             since: Some(self.since),
             public,
             last_reload: self.last_reload.clone(),
+            recipes: self.recipes.all().map(held_recipe).collect(),
             counters: self.counters.clone(),
         };
         (state, open)

@@ -9,11 +9,11 @@ use std::process::{Command, Stdio};
 
 use super::UpgradeError;
 use super::handover::{Handover, VERSION};
-use crate::config::Config;
+use crate::config::source::Source;
 use crate::daemon::inputs::{Input, Inputs, Task};
 use crate::sys::process::Child;
 use crate::sys::{handover, user};
-use crate::wire::held::HeldListener;
+use crate::wire::uri::ListenUri;
 
 /// `argv[0]` that makes this executable answer a preflight.
 pub const PREFLIGHT: &str = "socketmaster-preflight";
@@ -114,16 +114,22 @@ fn answer_word() -> String {
 ///
 /// # Errors
 /// Why not, for the other's log.
-pub fn preflight(config: &Config) -> Result<(), String> {
+pub fn preflight(source: &dyn Source) -> Result<(), String> {
     let bytes = handover::unseal(io::stdin()).map_err(|error| error.to_string())?;
     let state = Handover::read(&bytes).map_err(|error| error.to_string())?;
-    let own = |l: &&HeldListener| l.adopted.is_none() && !l.further;
-    let configured = state.listeners.iter().filter(own);
-    if config.listeners.len() != configured.count() {
-        return Err("the listeners of the flags are not the ones that are held".into());
-    }
-    if let Some(login) = &config.user {
-        user::find(login).map_err(|error| format!("user {login}: {error}"))?;
+    for held in state.recipes() {
+        let config = source.again(&held.kept);
+        let config = config.map_err(|mistakes| mistakes.in_brief())?;
+        let further = |key: u64| state.listeners.iter().any(|l| l.key == key && l.further);
+        let own = held.listeners.iter().filter(|(key, ..)| !further(*key));
+        let known = |text: &String| text.parse::<ListenUri>().is_ok();
+        let all_known = held.listeners.iter().all(|(_, text, _)| known(text));
+        if !all_known || config.listeners.len() != own.count() {
+            return Err("the listeners of the flags are not the ones that are held".into());
+        }
+        if let Some(login) = &config.user {
+            user::find(login).map_err(|error| format!("user {login}: {error}"))?;
+        }
     }
     writeln!(io::stdout(), "{}", answer_word()).map_err(|error| error.to_string())
 }
