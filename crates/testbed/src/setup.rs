@@ -26,6 +26,8 @@ pub struct Setup {
     app: Vec<OsString>,
     /// Where the app listens by itself, if it is not given its sockets.
     adopts: Option<Vec<Address>>,
+    /// The configuration file that says all the rest.
+    file: Option<PathBuf>,
     /// A process to take the app's sockets from.
     takes: Option<i32>,
     variables: BTreeMap<OsString, OsString>,
@@ -74,6 +76,7 @@ impl Setup {
             listen: Vec::new(),
             app: Vec::new(),
             adopts: None,
+            file: None,
             takes: None,
             variables: BTreeMap::new(),
             directory: None,
@@ -167,6 +170,13 @@ impl Setup {
         self
     }
 
+    /// By `socketmaster run FILE`: the file says all, and that it listens there.
+    #[must_use]
+    pub fn configured(mut self, file: impl AsRef<Path>, addresses: &[Address]) -> Self {
+        self.file = Some(file.as_ref().into());
+        self.run(addresses)
+    }
+
     /// By `socketmaster adopt`, once it is known where: a running process has the app's addresses until then.
     #[must_use]
     pub fn take_over(mut self, pid: i32) -> Self {
@@ -228,7 +238,9 @@ impl Setup {
         for uri in &self.listen {
             command.args(["-listen", uri]);
         }
-        if self.adopts.is_some() {
+        if let Some(file) = &self.file {
+            command.arg(file);
+        } else if self.adopts.is_some() {
             command.arg("--").args(&self.app);
         } else if let [program, args @ ..] = self.app.as_slice() {
             command.arg("-command").arg(program);
