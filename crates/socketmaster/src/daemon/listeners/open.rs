@@ -44,7 +44,7 @@ pub(super) fn open(uri: &ListenUri) -> Result<Listener, Reason> {
 pub(super) fn rehearse(uri: &ListenUri) -> Result<(), Reason> {
     match &uri.address {
         Address::Tcp { family, host, .. } | Address::Udp { family, host, .. } => {
-            drop(resolve(*family, host)?)
+            resolve(*family, host).map(|_| ())?
         }
         Address::UnixPath(_, path) => {
             let directory = path.parent().unwrap_or(Path::new("/"));
