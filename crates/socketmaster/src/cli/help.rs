@@ -13,7 +13,7 @@ const CLASSIC: &str = "\
 Usage: socketmaster run [FLAGS] [--] PROGRAM [ARGS]
        socketmaster run [FLAGS] FILE.toml [-- PROGRAM ARGS]
        socketmaster adopt --pid PID [FLAGS] [--] PROGRAM [ARGS]
-       socketmaster reload|status|stop|upgrade [FLAGS] [NAME]
+       socketmaster reload|status|logs|stop|upgrade [FLAGS] [NAME]
        socketmaster scale N [NAME]
        socketmaster check FILE.toml
        socketmaster demo
@@ -26,6 +26,7 @@ connections keep coming. HUP reloads, TERM stops, USR2 upgrades socketmaster.
   adopt                   The same, in the place of a process that runs now.
   reload                  Start the program anew and say how it went.
   status                  Show sockets, processes and the last reload.
+  logs                    Show the last lines of the log, and those to come.
   scale N                 Run more workers, or fewer.
   stop                    Ask all to finish their work and end.
   upgrade                 Replace socketmaster itself and keep all.
@@ -149,6 +150,24 @@ const STATUS_STATUS: &str = "  0                       Healthy
   3                       No such instance runs
 ";
 
+const LOGS: &str = "\
+Usage: socketmaster logs [FLAGS] [NAME]
+
+Prints the last lines of the log, those of the program and the supervisor's own,
+as they stand in it, wherever that goes. With -follow an upgrade of the
+supervisor is no end. A reader that is too slow holds up nobody: what it cannot
+take is left out, and a line says how much.
+
+  socketmaster logs -follow nginx
+";
+
+const LOGS_STATUS: &str =
+    "  0                       Printed, or the supervisor that was followed ended
+  1                       Could not be read
+  2                       A flag or its value is wrong
+  3                       No such instance runs
+";
+
 const SCALE: &str = "\
 Usage: socketmaster scale N [NAME]
 
@@ -223,6 +242,7 @@ pub fn of_verb(verb: Verb) -> String {
     let (usage, status) = match verb {
         Verb::Reload => (RELOAD, RELOAD_STATUS),
         Verb::Status => (STATUS, STATUS_STATUS),
+        Verb::Logs => (LOGS, LOGS_STATUS),
         Verb::Scale => (SCALE, SCALE_STATUS),
         Verb::Stop => (STOP, STOP_STATUS),
         Verb::Upgrade => (UPGRADE, UPGRADE_STATUS),

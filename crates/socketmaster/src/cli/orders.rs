@@ -1,5 +1,5 @@
-//! The verbs for a supervisor that runs: `socketmaster reload|status|scale|stop|upgrade [FLAGS]
-//! [NAME]`.
+//! The verbs for a supervisor that runs: `socketmaster reload|status|logs|scale|stop|upgrade
+//! [FLAGS] [NAME]`.
 //!
 //! Their flags are defined as the supervisor's are, and read by the same walk; but flags may follow the name too,
 //! because no program's own arguments can come there.
@@ -11,6 +11,7 @@ use super::flags::{Flag, Group};
 use super::tokens::{self, End};
 use super::{CliError, Invocation, help, values};
 use crate::client::{Order, What};
+use crate::wire::control::LogsRequest;
 
 /// What can be asked of a supervisor that runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +19,7 @@ use crate::client::{Order, What};
 pub enum Verb {
     Reload,
     Status,
+    Logs,
     Scale,
     Stop,
     Upgrade,
@@ -25,9 +27,10 @@ pub enum Verb {
 
 impl Verb {
     /// All of them, in the order of the help.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Reload,
         Self::Status,
+        Self::Logs,
         Self::Scale,
         Self::Stop,
         Self::Upgrade,
@@ -45,6 +48,7 @@ impl Verb {
         match self {
             Self::Reload => "reload",
             Self::Status => "status",
+            Self::Logs => "logs",
             Self::Scale => "scale",
             Self::Stop => "stop",
             Self::Upgrade => "upgrade",
@@ -56,6 +60,7 @@ impl Verb {
         match self {
             Self::Reload => "Start the program anew and say how it went",
             Self::Status => "Show sockets, processes and the last reload",
+            Self::Logs => "Show the last lines of the log, and those to come",
             Self::Scale => "Run more workers, or fewer",
             Self::Stop => "Ask all to finish their work and end",
             Self::Upgrade => "Replace socketmaster itself and keep all",
@@ -67,6 +72,7 @@ impl Verb {
         match self {
             Self::Reload => &[&WAIT_DRAINED, &IF_GENERATION, &TIMEOUT],
             Self::Status => &[&JSON],
+            Self::Logs => &[&FOLLOW, &F, &LINES, &N],
             Self::Scale => &[],
             Self::Stop => &[&TIMEOUT],
             Self::Upgrade => &[&UPGRADE_TIMEOUT],
@@ -85,6 +91,8 @@ pub struct OrderDraft {
     pub if_generation: Option<u64>,
     pub timeout: Option<Duration>,
     pub json: bool,
+    pub follow: bool,
+    pub lines: Option<usize>,
 }
 
 const WAIT_DRAINED: Flag<OrderDraft> = Flag {
@@ -137,6 +145,43 @@ const JSON: Flag<OrderDraft> = Flag {
     },
 };
 
+const FOLLOW: Flag<OrderDraft> = Flag {
+    name: "follow",
+    value: None,
+    default: None,
+    group: Group::Order,
+    help: "Go on with the lines to come, until this is interrupted or the supervisor ends.",
+    set: |draft, value| {
+        draft.follow = values::boolean(value)?;
+        Ok(())
+    },
+};
+
+const F: Flag<OrderDraft> = Flag {
+    name: "f",
+    help: "The same as -follow.",
+    ..FOLLOW
+};
+
+/// The default is not the table's to set: it would undo `-n`.
+const LINES: Flag<OrderDraft> = Flag {
+    name: "lines",
+    value: Some("N"),
+    default: None,
+    group: Group::Order,
+    help: "Begin with the last N lines; some 50 KB of the log are kept for that. (default 50)",
+    set: |draft, value| {
+        draft.lines = Some(usize::try_from(values::count(value)?).unwrap_or(usize::MAX));
+        Ok(())
+    },
+};
+
+const N: Flag<OrderDraft> = Flag {
+    name: "n",
+    help: "The same as -lines N.",
+    ..LINES
+};
+
 fn set_timeout(draft: &mut OrderDraft, value: &std::ffi::OsStr) -> Result<(), values::ValueError> {
     draft.timeout = Some(values::some_time(value)?);
     Ok(())
@@ -178,6 +223,10 @@ pub fn parse(verb: Verb, args: &[OsString]) -> Result<Invocation, CliError> {
             timeout,
         },
         Verb::Status => What::Status { json: draft.json },
+        Verb::Logs => What::Logs {
+            lines: draft.lines.unwrap_or(LogsRequest::default().lines),
+            follow: draft.follow,
+        },
         Verb::Scale => What::Scale {
             workers: workers.ok_or(CliError::NoWorkers)?,
         },

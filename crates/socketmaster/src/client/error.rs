@@ -71,6 +71,9 @@ pub enum ClientError {
     /// The time is over, and nothing was asked.
     #[error("no answer in time: nothing was asked for")]
     NotFoundInTime,
+    /// Standard output takes nothing.
+    #[error("cannot write to standard output: {0}")]
+    Print(io::Error),
     /// No runtime.
     #[error("cannot wait for anything: {0}")]
     Runtime(io::Error),
@@ -86,9 +89,11 @@ impl ClientError {
             }
             Self::Several { .. } => status_of::USAGE,
             Self::Late(..) | Self::NotFoundInTime => status_of::TIMED_OUT,
-            Self::Silent(_) | Self::Refused { .. } | Self::Lost { .. } | Self::Runtime(_) => {
-                status_of::FAILED
-            }
+            Self::Silent(_)
+            | Self::Refused { .. }
+            | Self::Lost { .. }
+            | Self::Print(_)
+            | Self::Runtime(_) => status_of::FAILED,
         }
     }
 }
@@ -98,7 +103,7 @@ fn late(name: &str, what: &What) -> String {
         What::Reload { .. } => "not done in time; the reload goes on by itself",
         What::Stop { .. } => "not gone in time; it goes on ending by itself",
         What::Upgrade { .. } => "not upgraded in time; if it failed, the log says why",
-        What::Status { .. } | What::Scale { .. } => "no answer in time",
+        What::Status { .. } | What::Scale { .. } | What::Logs { .. } => "no answer in time",
     };
     format!("{name}: {what}: look with: socketmaster status {name}")
 }

@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use tokio::net::UnixStream;
 
-use crate::wire::control::{ControlError, Progress};
+use crate::wire::control::{ControlError, POSITION, Progress};
 
 /// The longest answer that is taken in.
 const ANSWER_MAX: usize = 16 << 20;
@@ -89,6 +89,20 @@ impl Link {
         })
     }
 
+    /// Asks for a part of the log.
+    ///
+    /// # Errors
+    /// As [`Link::ask`].
+    pub(super) async fn part(&mut self, path: &str) -> io::Result<Part> {
+        let answer = self.send(Method::GET, path, Bytes::new()).await?;
+        let position = answer.headers().get(POSITION);
+        let position = position.and_then(|value| value.to_str().ok()?.parse().ok());
+        Ok(Part {
+            body: answer.into_body(),
+            position: position.ok_or(io::ErrorKind::InvalidData)?,
+        })
+    }
+
     async fn send(
         &mut self,
         method: Method,
@@ -117,6 +131,30 @@ impl Link {
 async fn collect(answer: Response<Incoming>) -> io::Result<Bytes> {
     let body = Limited::new(answer.into_body(), ANSWER_MAX).collect().await;
     Ok(body.map_err(io::Error::other)?.to_bytes())
+}
+
+/// A part of the log that comes as it grows.
+#[derive(Debug)]
+pub(super) struct Part {
+    body: Incoming,
+    /// The position of what comes next.
+    pub(super) position: u64,
+}
+
+impl Part {
+    /// What comes next; `None` at the end.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub(super) async fn next(&mut self) -> io::Result<Option<Bytes>> {
+        while let Some(frame) = self.body.frame().await {
+            if let Ok(bytes) = frame.map_err(io::Error::other)?.into_data() {
+                self.position += bytes.len() as u64;
+                return Ok(Some(bytes));
+            }
+        }
+        Ok(None)
+    }
 }
 
 /// An answer that comes line by line.

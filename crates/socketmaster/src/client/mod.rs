@@ -1,10 +1,11 @@
-//! The verbs `reload`, `status`, `scale`, `stop` and `upgrade`: finds the supervisor, asks it, and shows what it says.
+//! The verbs `reload`, `status`, `scale`, `stop`, `upgrade` and `logs`: finds the supervisor, asks it, and shows what it says.
 //!
 //! Nothing here is needed for what is asked to happen: a client that is killed half-way has only stopped listening.
 
 mod error;
 mod find;
 mod link;
+mod logs;
 mod pace;
 mod reload;
 mod scale;
@@ -21,6 +22,7 @@ use tokio::time::timeout;
 
 use crate::screen::Screen;
 use crate::sys::stderr;
+use crate::wire::control::LogsRequest;
 
 pub use error::ClientError;
 
@@ -54,6 +56,13 @@ pub enum What {
     Scale {
         /// How many.
         workers: u32,
+    },
+    /// The log.
+    Logs {
+        /// How many of its last lines.
+        lines: usize,
+        /// And those to come.
+        follow: bool,
     },
     /// The end.
     Stop {
@@ -104,7 +113,7 @@ async fn obey(order: &Order, screen: &Screen) -> Result<u8, ClientError> {
     let name = order.name.as_deref();
     let limit = match order.what {
         What::Status { json } => return status::run(name, json, screen).await,
-        What::Scale { .. } => Duration::MAX,
+        What::Scale { .. } | What::Logs { .. } => Duration::MAX,
         What::Reload { timeout, .. } | What::Stop { timeout } | What::Upgrade { timeout } => {
             timeout.unwrap_or(Duration::MAX)
         }
@@ -121,6 +130,15 @@ async fn obey(order: &Order, screen: &Screen) -> Result<u8, ClientError> {
                 ..
             } => reload::run(instance, wait_drained, if_generation, screen).await,
             What::Scale { workers } => scale::run(instance, workers, screen).await,
+            What::Logs { lines, follow } => {
+                let after = None;
+                let wanted = LogsRequest {
+                    lines,
+                    follow,
+                    after,
+                };
+                logs::run(instance, wanted).await
+            }
             What::Upgrade { .. } => upgrade::run(instance, screen).await,
             What::Stop { .. } | What::Status { .. } => stop::run(instance, screen).await,
         }

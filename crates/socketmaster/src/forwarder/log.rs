@@ -1,9 +1,15 @@
 //! The log: lines in, as few writes as possible out, and an account of what could not be written.
 
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::event::epoll;
+
+use super::followers::Followers;
 use super::look::{Look, Stamp};
 use super::options::Options;
 use super::sink::Sink;
-use crate::wire::forward::Source;
+use crate::wire::forward::{Follow, Source};
 use crate::wire::split::{LINE_MAX, Piece};
 
 /// How much is collected before it is written, in bytes.
@@ -18,6 +24,7 @@ const BATCH: usize = 256 * 1024;
 pub struct Log {
     look: Look,
     sink: Sink,
+    followers: Followers,
     batch: Vec<u8>,
     lost: usize,
     reason: String,
@@ -26,12 +33,13 @@ pub struct Log {
 }
 
 impl Log {
-    /// A log that has written nothing yet.
+    /// A log that has written nothing yet; its lines are counted from this position on.
     #[must_use]
-    pub fn new(options: Options) -> Self {
+    pub fn new(options: Options, position: u64) -> Self {
         Self {
             look: Look::new(options.supervisor, options.format, options.syslog.is_some()),
             sink: Sink::new(options.syslog),
+            followers: Followers::new(position),
             batch: Vec::new(),
             lost: 0,
             reason: String::new(),
@@ -86,8 +94,34 @@ impl Log {
             self.reason = error.to_string();
             self.sink.complain(&self.reason);
         }
+        // Afterwards, so that they hold nothing up.
+        let (look, sink) = (&mut self.look, &self.sink);
+        let lines = sink.as_lines(&mut self.batch);
+        self.followers.add(lines, &mut |n| left_out(look, sink, n));
         self.batch.clear();
         self.batch.shrink_to(BATCH + LINE_MAX);
+    }
+
+    /// Somebody wants to read, too.
+    ///
+    /// # Errors
+    /// The socket cannot be watched.
+    pub fn follow(&mut self, epoll: &OwnedFd, wanted: Follow, socket: OwnedFd) -> io::Result<()> {
+        self.flush();
+        let (look, sink) = (&mut self.look, &self.sink);
+        let note = &mut |n| left_out(look, sink, n);
+        self.followers.follow(epoll, wanted, socket, note)
+    }
+
+    /// A reader has gone, or takes more.
+    pub fn wake(&mut self, event: &epoll::Event) {
+        let (look, sink) = (&mut self.look, &self.sink);
+        self.followers.wake(event, &mut |n| left_out(look, sink, n));
+    }
+
+    /// Watches for the room of those readers that have none.
+    pub fn watch(&mut self, epoll: &OwnedFd) {
+        self.followers.watch(epoll);
     }
 
     /// Gives the memory of a burst back. To be called when nothing is collected.
@@ -111,4 +145,13 @@ impl Log {
             Err((written, _)) => self.torn |= written > 0,
         }
     }
+}
+
+/// What a reader is told that was too slow.
+fn left_out(look: &mut Look, sink: &Sink, lines: u64) -> Vec<u8> {
+    let mut line = Vec::new();
+    let text = format!("Lines left out here: {lines} (their reader is too slow)");
+    let stamp = look.stamp(None);
+    look.push(&mut line, &stamp, Piece::last(text.as_bytes()));
+    sink.as_lines(&mut line).to_vec()
 }

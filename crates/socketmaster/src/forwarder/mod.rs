@@ -22,10 +22,12 @@
 //! worker (JSON) keep their own order, not that between them.
 
 pub mod calls;
+pub mod followers;
 pub mod log;
 pub mod look;
 pub mod options;
 pub mod pipes;
+pub mod recent;
 pub mod sink;
 pub mod tail;
 
@@ -44,6 +46,7 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::sys::{memory, scm, stderr};
 use crate::wire::forward::{FromForwarder, MESSAGE_MAX, ToForwarder};
 use calls::Calls;
+use followers::Followers;
 use log::Log;
 use options::Options;
 use pipes::Pipes;
@@ -131,7 +134,7 @@ impl Forwarder {
             control,
             pipes: Pipes::default(),
             calls: Calls::default(),
-            log: Log::new(options),
+            log: Log::new(options, position()),
             until: Until::Told,
         })
     }
@@ -155,13 +158,16 @@ impl Forwarder {
                 self.obey();
             }
             for event in events.iter().filter(|event| !is_control(event)) {
-                let event = event.data.u64();
-                if let Some(worker) = Calls::worker(event) {
+                let id = event.data.u64();
+                if let Some(worker) = Calls::worker(id) {
                     self.calls.answer(&self.epoll, worker);
+                } else if Followers::is_one(id) {
+                    self.log.wake(event);
                 } else {
-                    self.pipes.read(&self.epoll, event, &mut self.log);
+                    self.pipes.read(&self.epoll, id, &mut self.log);
                 }
             }
+            self.log.watch(&self.epoll);
             self.report();
         }
         self.pipes.drain(&self.epoll, &mut self.log);
@@ -258,6 +264,13 @@ impl Forwarder {
                 let message = FromForwarder::Tail { id, lines }.encode();
                 let _ = scm::send(self.control, &message, &[]);
             }
+            ToForwarder::Follow(wanted) => {
+                self.pipes.drain(&self.epoll, &mut self.log);
+                if let Some(socket) = fds.into_iter().next() {
+                    // Who cannot be served sees the end.
+                    let _ = self.log.follow(&self.epoll, wanted, socket);
+                }
+            }
             ToForwarder::Finish { grace_ms } => {
                 self.until =
                     Until::Deadline(now() + Duration::from_millis(grace_ms).min(GRACE_MAX));
@@ -295,6 +308,12 @@ impl Forwarder {
         let deserted = |&id: &u64| has_to_wait(FromForwarder::Deserted { id });
         self.calls.deserted.retain(deserted);
     }
+}
+
+/// Where the first line stands. Nobody writes a byte a nanosecond for long, so another forwarder's lines stand beyond
+/// those of the ones before.
+fn position() -> u64 {
+    u64::try_from(now().as_nanos()).unwrap_or_default()
 }
 
 fn now() -> Duration {

@@ -55,6 +55,16 @@ impl Sink {
         }
     }
 
+    /// What was written at once, as whole lines for people: for syslog without the priority, and with an end.
+    pub fn as_lines<'a>(&self, written: &'a mut Vec<u8>) -> &'a [u8] {
+        if !self.takes_single_lines() {
+            return written;
+        }
+        written.push(b'\n');
+        let priority = memchr::memchr(b'>', written);
+        &written[priority.map_or(0, |at| at + 1)..]
+    }
+
     /// Says on standard error why lines are lost, if that is somewhere else: nobody would know till syslog is back.
     pub fn complain(&self, reason: &str) {
         if self.takes_single_lines() {

@@ -25,6 +25,25 @@ pub struct ScaleRequest {
     pub workers: u32,
 }
 
+/// What `GET /v1/logs?lines=N&follow=1` asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogsRequest {
+    /// So many of the last lines.
+    pub lines: usize,
+    /// And those to come.
+    pub follow: bool,
+    /// Instead of the last lines all from this position on: that of the header [`POSITION`], and the bytes read since.
+    pub after: Option<u64>,
+}
+
+/// The header that says where in the log an answer to `GET /v1/logs` begins, in bytes.
+pub const POSITION: &str = "log-position";
+
+/// What a query of `GET /v1/logs` says that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cannot read {0:?}: say what is wanted as in /v1/logs?lines=50&follow=1")]
+pub struct QueryError(pub String);
+
 /// One line of what `POST /v1/reload` answers. The last one is a verdict, or `drained` if that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -196,6 +215,48 @@ pub struct ControlError {
     pub error: String,
 }
 
+impl Default for LogsRequest {
+    fn default() -> Self {
+        Self {
+            lines: 50,
+            follow: false,
+            after: None,
+        }
+    }
+}
+
+impl LogsRequest {
+    /// What a query asks for, the part of a URL behind its `?`.
+    ///
+    /// # Errors
+    /// The first part that is not `lines=N`, `follow=0`, `follow=1` or `after=N`.
+    pub fn from_query(query: &str) -> Result<Self, QueryError> {
+        let mut this = Self::default();
+        for part in query.split('&').filter(|part| !part.is_empty()) {
+            let unknown = || QueryError(part.to_owned());
+            let (key, value) = part.split_once('=').ok_or_else(unknown)?;
+            let number = || value.parse::<u64>().map_err(|_| unknown());
+            match key {
+                "lines" => this.lines = usize::try_from(number()?).unwrap_or(usize::MAX),
+                "after" => this.after = Some(number()?),
+                "follow" if value == "0" || value == "1" => this.follow = value == "1",
+                _ => return Err(unknown()),
+            }
+        }
+        Ok(this)
+    }
+
+    /// The query that asks for this.
+    #[must_use]
+    pub fn to_query(&self) -> String {
+        let mut query = format!("lines={}&follow={}", self.lines, u8::from(self.follow));
+        if let Some(after) = self.after {
+            query += &format!("&after={after}");
+        }
+        query
+    }
+}
+
 impl Progress {
     /// Whether it says how a reload ended.
     #[must_use]
@@ -217,5 +278,37 @@ impl Status {
             && enough
             && !self.stopping
             && self.last_reload.as_ref().is_none_or(|last| last.done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_comes_back_as_it_was() {
+        for request in [
+            LogsRequest::default(),
+            LogsRequest {
+                lines: 0,
+                follow: true,
+                after: Some(u64::MAX),
+            },
+        ] {
+            let query = request.to_query();
+            assert_eq!(LogsRequest::from_query(&query), Ok(request));
+        }
+        assert_eq!(LogsRequest::from_query(""), Ok(LogsRequest::default()));
+        for wrong in [
+            "lines",
+            "lines=",
+            "lines=-1",
+            "follow=yes",
+            "after=x",
+            "n=1",
+        ] {
+            let error = QueryError(wrong.into());
+            assert_eq!(LogsRequest::from_query(wrong), Err(error));
+        }
     }
 }

@@ -15,6 +15,9 @@ pub const MESSAGE_MAX: usize = 16 * 1024;
 /// (`seccomp_next_notify_id`), so that one tells which numbers those may have that a killed supervisor did not answer.
 pub const CALLS_UNTOLD: u64 = 1024;
 
+/// The longest message to a reader of the log, in bytes: several fit a socket.
+pub const FOLLOW_MAX: usize = 32 * 1024;
+
 /// Ends a text that would not have fitted.
 const CUT: &str = " [cut]";
 
@@ -41,6 +44,19 @@ pub struct Source {
     pub slot: u32,
     /// Which of its streams.
     pub stream: Stream,
+}
+
+/// What somebody wants to read of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Follow {
+    /// So many of the last lines, as far as they are kept.
+    pub lines: usize,
+    /// Instead of these all from this position on, as far as they are kept.
+    #[serde(default)]
+    pub after: Option<u64>,
+    /// And those to come.
+    #[serde(default)]
+    pub follow: bool,
 }
 
 /// From the supervisor to the forwarder.
@@ -77,6 +93,10 @@ pub enum ToForwarder {
         /// The worker's.
         pid: i32,
     },
+    /// Somebody wants to read the log: the one descriptor of the message, a `SOCK_SEQPACKET`. The first message there is
+    /// the position of the first line that comes, as a decimal number; each other one is lines, [`FOLLOW_MAX`] bytes at
+    /// most.
+    Follow(Follow),
     /// Forward what is there, wait for the end of the pipes no longer than this, and exit.
     Finish {
         /// In milliseconds.
@@ -191,6 +211,11 @@ mod tests {
             },
             ToForwarder::Forget,
             ToForwarder::Tail { id: 1, pid: 7 },
+            ToForwarder::Follow(Follow {
+                lines: 50,
+                after: Some(7),
+                follow: true,
+            }),
             ToForwarder::Finish { grace_ms: 5 },
         ] {
             assert_eq!(ToForwarder::decode(&message.encode()), Some(message));

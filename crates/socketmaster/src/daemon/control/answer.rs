@@ -14,12 +14,13 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Ask;
+use super::logs::{self, Log};
 use crate::config::MOST_WORKERS;
 use crate::daemon::inputs::{Input, Inputs};
 use crate::wire::control::{ControlError, Progress, ReloadRequest, ScaleRequest};
 use crate::wire::exposition::Format;
 
-pub(super) type Answer = Response<Either<Full<Bytes>, Lines>>;
+pub(super) type Answer = Response<Either<Full<Bytes>, Either<Lines, Log>>>;
 
 /// What a client may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,11 @@ pub(super) async fn answer(request: &Request<Bytes>, access: Access, inputs: Inp
             Some(status) => json(StatusCode::OK, &status),
             None => ending(),
         },
+        (&Method::GET, "/v1/logs") if access == Access::Read => error(
+            StatusCode::FORBIDDEN,
+            "the log is for the control socket alone".into(),
+        ),
+        (&Method::GET, "/v1/logs") => logs::answer(request.uri().query(), &inputs).await,
         (&Method::GET, "/metrics") => metrics(request, &inputs).await,
         (&Method::GET, "/healthz") => text(StatusCode::OK, "ok\n"),
         (&Method::GET, "/readyz") => match ask(&inputs, Ask::Ready).await {
@@ -66,13 +72,13 @@ pub(super) async fn answer(request: &Request<Bytes>, access: Access, inputs: Inp
             Some(Ok(())) => begun(Some(())),
             None => ending(),
         },
-        (_, "/v1/status" | "/metrics" | "/healthz" | "/readyz") => not_allowed("GET"),
+        (_, "/v1/status" | "/v1/logs" | "/metrics" | "/healthz" | "/readyz") => not_allowed("GET"),
         (_, "/v1/reload" | "/v1/scale" | "/v1/stop" | "/v1/upgrade") => not_allowed("POST"),
         _ => error(
             StatusCode::NOT_FOUND,
             format!(
-                "there is no {path}: try /v1/status, /v1/reload, /v1/scale, /v1/stop, /v1/upgrade, /metrics, /healthz or \
-                 /readyz"
+                "there is no {path}: try /v1/status, /v1/logs, /v1/reload, /v1/scale, /v1/stop, /v1/upgrade, /metrics, \
+                 /healthz or /readyz"
             ),
         ),
     }
@@ -83,7 +89,10 @@ pub(super) fn bad_request(why: String) -> Answer {
     error(StatusCode::BAD_REQUEST, why)
 }
 
-async fn ask<T>(inputs: &Inputs, ask: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Option<T> {
+pub(super) async fn ask<T>(
+    inputs: &Inputs,
+    ask: impl FnOnce(oneshot::Sender<T>) -> Ask,
+) -> Option<T> {
     let (sender, answer) = oneshot::channel();
     inputs.send(Input::Ask(ask(sender))).ok()?;
     answer.await.ok()
@@ -107,7 +116,7 @@ fn reload(wanted: ReloadRequest, inputs: &Inputs) -> Answer {
     {
         return ending();
     }
-    let mut answer = Response::new(Either::Right(Lines(progress)));
+    let mut answer = Response::new(Either::Right(Either::Left(Lines(progress))));
     let lines = HeaderValue::from_static("application/x-ndjson");
     answer.headers_mut().insert(CONTENT_TYPE, lines);
     answer
@@ -131,7 +140,7 @@ fn begun(answer: Option<()>) -> Answer {
     }
 }
 
-fn ending() -> Answer {
+pub(super) fn ending() -> Answer {
     error(
         StatusCode::SERVICE_UNAVAILABLE,
         "the supervisor is about to end".into(),
@@ -146,7 +155,7 @@ fn not_allowed(method: &'static str) -> Answer {
     answer
 }
 
-fn error(status: StatusCode, error: String) -> Answer {
+pub(super) fn error(status: StatusCode, error: String) -> Answer {
     json(status, &ControlError { error })
 }
 

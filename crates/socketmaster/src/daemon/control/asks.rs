@@ -78,6 +78,7 @@ impl Daemon {
             Ask::Status(answer) => drop(answer.send(self.status())),
             Ask::Ready(answer) => drop(answer.send(self.is_serving())),
             Ask::Metrics(format, answer) => drop(answer.send(self.metrics(format))),
+            Ask::Logs(wanted, answer) => drop(answer.send(self.log.follow(wanted))),
             Ask::Reload(wanted, tell) => self.reload_for(wanted, tell),
             Ask::Scale(workers, answer) => {
                 let _ = answer.send(());

@@ -10,15 +10,17 @@
 //! | `POST /v1/reload` | [`Progress`], one JSON value a line, to the verdict |
 //! | `POST /v1/scale` | `{}` when it is so, or will be when the reload is over |
 //! | `POST /v1/stop`, `POST /v1/upgrade` | `{}` when it has begun; 409 and why if the new program does not work |
+//! | `GET /v1/logs` | lines of the log, also those to come |
 //! | `GET /metrics` | what Prometheus reads, as OpenMetrics to who asks for that |
 //! | `GET /healthz`, `GET /readyz` | 200 while the supervisor lives; 200 or 503 as a generation is ready |
 //!
-//! The `GET` ones are answered over TCP too, where `-metrics` says so ([`Public`]).
+//! The `GET` ones but the log are answered over TCP too, where `-metrics` says so ([`Public`]).
 
 mod answer;
 mod asks;
 mod connections;
 mod http;
+mod logs;
 mod metrics;
 mod public;
 mod room;
@@ -33,10 +35,12 @@ use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot};
 
 use super::inputs::{Inputs, Task};
+use super::log::{LogReader, NoReader};
 use crate::sys::socket;
 use crate::sys::socket_path::{self, Permissions};
 use crate::wire::control::{Progress, ReloadRequest, SOCKET, Status};
 use crate::wire::exposition::Format;
+use crate::wire::forward::Follow;
 
 pub use asks::{Last, Watchers};
 pub use connections::Counted;
@@ -52,6 +56,8 @@ pub enum Ask {
     Ready(oneshot::Sender<bool>),
     /// The metrics as text.
     Metrics(Format, oneshot::Sender<String>),
+    /// To read the log.
+    Logs(Follow, oneshot::Sender<Result<LogReader, NoReader>>),
     /// A new generation.
     Reload(ReloadRequest, mpsc::UnboundedSender<Progress>),
     /// So many workers.

@@ -105,7 +105,7 @@ impl Log {
             queue: self
                 .queue
                 .iter()
-                .filter(|message| !matches!(message, Message::Tail(..)))
+                .filter(|message| !matches!(message, Message::Tail(..) | Message::Follow(..)))
                 .cloned()
                 .collect(),
             lost: self.lost,

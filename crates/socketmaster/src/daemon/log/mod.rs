@@ -4,6 +4,7 @@
 //! counted and dropped; pipes are kept for as long as a worker may write, so that another forwarder can go on.
 
 mod calls;
+mod follow;
 mod forwarder;
 mod held;
 mod pipes;
@@ -15,13 +16,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 
 use super::inputs::{Input, Inputs, Task};
 use crate::forwarder::options::Options;
 use crate::sys::watched::Watched;
 use crate::sys::{clock, scm};
-use crate::wire::forward::{Source, ToForwarder};
+use crate::wire::forward::{Follow, Source, ToForwarder};
 use calls::Kept;
+pub use follow::{LogReader, NoReader};
 use forwarder::Forwarder;
 pub use held::HeldLog;
 pub use pipes::WorkerPipes;
@@ -52,6 +55,8 @@ pub struct Log {
     calls: BTreeMap<u64, Kept>,
     queue: VecDeque<Message>,
     lost: usize,
+    /// One for each who may read the log from the forwarder.
+    places: Arc<Semaphore>,
     waits_for_room: Option<Task>,
     waits_to_restart: Option<Task>,
 }
@@ -71,6 +76,9 @@ enum Message {
     /// The number of a question and the pid that it is about. No other program can be told the answer.
     #[serde(skip)]
     Tail(u64, i32),
+    /// What somebody wants to read, and the socket for it. No other program has the client.
+    #[serde(skip)]
+    Follow(Follow, Arc<OwnedFd>),
     Finish,
 }
 
@@ -95,6 +103,7 @@ impl Log {
             calls: BTreeMap::new(),
             queue: VecDeque::new(),
             lost: 0,
+            places: Arc::new(Semaphore::new(follow::READERS)),
             waits_for_room: None,
             waits_to_restart: None,
         }
@@ -197,6 +206,9 @@ impl Log {
                     }
                     None => (Vec::new(), None),
                 },
+                Message::Follow(wanted, socket) => {
+                    (ToForwarder::Follow(*wanted).encode(), Some(socket.as_fd()))
+                }
                 Message::Calls(id) => match self.calls.get(id) {
                     Some(Kept {
                         notify,
@@ -299,6 +311,7 @@ impl Log {
             }
             child.reap();
         }
+        self.let_read_out().await;
     }
 }
 
