@@ -25,7 +25,7 @@ pub(super) async fn run(
         wait_drained,
     };
     let mut teller = Teller {
-        story: Story::new(&instance.status.name),
+        story: Story::new(&instance.status.name, instance.status.workers_wanted),
         begin: now(),
         done: false,
         screen,
@@ -126,13 +126,15 @@ impl Teller<'_> {
         match verdict {
             Progress::Failed {
                 generation,
+                slot,
                 why,
                 serving,
                 output,
             } => {
                 let why = printable(why);
+                let which = slot.map_or_else(String::new, |slot| self.story.which(slot));
                 stderr::say(format_args!(
-                    "{sign}{name}: generation {generation} failed: {why}"
+                    "{sign}{name}: generation {generation} failed: {which}{why}"
                 ));
                 stderr::say(match serving {
                     Some(_) => format!("  {} on, nothing has changed", serves(serving)),
@@ -192,6 +194,7 @@ impl Teller<'_> {
                 Some(last) => {
                     return Ok(self.not_done(&Progress::Failed {
                         generation: last.generation,
+                        slot: None,
                         why: last.why.clone().unwrap_or_default(),
                         serving: status.serving,
                         output: Vec::new(),

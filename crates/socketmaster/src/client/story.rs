@@ -10,12 +10,16 @@ use crate::wire::control::Progress;
 pub(super) struct Story {
     /// The instance.
     pub(super) name: String,
+    /// How many workers are wanted.
+    workers: u32,
     /// The generation that is being brought up, once it has been started.
     pub(super) generation: Option<u64>,
     /// How the newest worker got ready: its pid and the milliseconds.
     ready: Option<(i32, u64)>,
     /// What the newest worker says of itself while it starts.
     says: String,
+    /// How many of the generation have got ready.
+    count: u32,
     /// The older generations that were told to end and have not.
     draining: Vec<u64>,
     /// The live line.
@@ -23,9 +27,10 @@ pub(super) struct Story {
 }
 
 impl Story {
-    pub(super) fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str, workers: u32) -> Self {
         Self {
             name: printable(name),
+            workers,
             ..Self::default()
         }
     }
@@ -37,10 +42,18 @@ impl Story {
                 self.live = "waits for another reload".into();
                 "another reload is under way: this one begins after it".into()
             }
-            Progress::Started { generation, pid } => {
+            Progress::Started {
+                generation,
+                slot,
+                pid,
+            } => {
+                if self.generation != Some(*generation) {
+                    self.count = 0;
+                }
                 self.generation = Some(*generation);
-                self.live = format!("generation {generation}: started (pid {pid})");
-                format!("generation {generation} started (pid {pid})")
+                let which = self.which(*slot);
+                self.live = format!("generation {generation}: started ({which}pid {pid})");
+                format!("generation {generation} started ({which}pid {pid})")
             }
             Progress::Says {
                 generation,
@@ -52,27 +65,41 @@ impl Story {
             }
             Progress::Ready {
                 generation,
+                slot,
                 pid,
                 after_ms,
             } => {
                 self.says.clear();
                 self.ready = Some((*pid, *after_ms));
-                self.live += &format!(" … ready after {after_ms} ms");
-                format!("generation {generation} ready after {after_ms} ms (pid {pid})")
+                self.count += u32::from(self.generation == Some(*generation));
+                let (which, share) = (self.which(*slot), self.share());
+                self.live += &format!(" … ready after {after_ms} ms{share}");
+                format!(
+                    "generation {generation} ready after {after_ms} ms ({which}pid {pid}){share}"
+                )
             }
-            Progress::Draining { generation, pid } => {
+            Progress::Draining {
+                generation,
+                slot,
+                pid,
+            } => {
                 self.draining.push(*generation);
+                let which = self.which(*slot);
                 self.live += &format!(" … generation {generation} draining");
-                format!("generation {generation} draining (pid {pid})")
+                format!("generation {generation} draining ({which}pid {pid})")
             }
-            Progress::Gone { generation, how } => {
+            Progress::Gone {
+                generation,
+                slot,
+                how,
+            } => {
                 let is_it = |other: &u64| other == generation;
                 if let Some(at) = self.draining.iter().position(is_it) {
                     self.draining.remove(at);
                 }
-                let how = printable(how);
+                let (which, how) = (self.which(*slot), printable(how));
                 self.live += &format!(" … generation {generation} gone");
-                format!("generation {generation} gone ({how})")
+                format!("generation {generation} gone ({which}{how})")
             }
             Progress::Drained => "no older generation is left".into(),
             Progress::Done { .. }
@@ -80,6 +107,22 @@ impl Story {
             | Progress::NotExpected { .. }
             | Progress::Superseded => return None,
         })
+    }
+
+    /// Which worker, by its slot, where there are several.
+    pub(super) fn which(&self, slot: u32) -> String {
+        match self.workers {
+            0 | 1 => String::new(),
+            _ => format!("worker {slot}, "),
+        }
+    }
+
+    /// How many of them are ready.
+    fn share(&self) -> String {
+        match self.workers {
+            0 | 1 => String::new(),
+            all => format!(", {} of {all}", self.count),
+        }
     }
 
     /// The live line.
@@ -109,6 +152,10 @@ impl Story {
 
     /// That it is done, in a line that says all.
     pub(super) fn done(&self, generation: u64) -> String {
+        if self.workers > 1 {
+            let (name, workers) = (&self.name, self.workers);
+            return format!("{name}: generation {generation} serves ({workers} workers)");
+        }
         let ready = self.ready.map_or_else(String::new, |(pid, after_ms)| {
             format!(" (pid {pid}, ready after {after_ms} ms)")
         });
@@ -122,13 +169,14 @@ mod tests {
 
     #[test]
     fn a_reload_in_a_line() {
-        let mut story = Story::new("site");
+        let mut story = Story::new("site", 1);
         let took = Duration::from_millis(300);
         assert_eq!(story.live(took), "  site: asked … 300 ms");
         let mut hear = |progress| story.hear(&progress);
         assert_eq!(
             hear(Progress::Started {
                 generation: 3,
+                slot: 0,
                 pid: 77
             }),
             Some("generation 3 started (pid 77)".into())
@@ -148,11 +196,13 @@ mod tests {
         let mut hear = |progress| story.hear(&progress);
         let _ = hear(Progress::Ready {
             generation: 3,
+            slot: 0,
             pid: 77,
             after_ms: 270,
         });
         let _ = hear(Progress::Draining {
             generation: 2,
+            slot: 0,
             pid: 66,
         });
         assert_eq!(hear(Progress::Done { generation: 3 }), None);
@@ -171,11 +221,49 @@ mod tests {
     }
 
     #[test]
+    fn of_several_workers_each_is_told_apart() {
+        let mut story = Story::new("site", 2);
+        let mut lines = Vec::new();
+        for slot in [0, 1] {
+            let (generation, pid) = (3, 70);
+            lines.extend(story.hear(&Progress::Started {
+                generation,
+                slot,
+                pid,
+            }));
+            lines.extend(story.hear(&Progress::Ready {
+                generation,
+                slot,
+                pid,
+                after_ms: 5,
+            }));
+            lines.extend(story.hear(&Progress::Gone {
+                generation: 2,
+                slot,
+                how: "exit status 0".into(),
+            }));
+        }
+        assert_eq!(
+            lines,
+            [
+                "generation 3 started (worker 0, pid 70)",
+                "generation 3 ready after 5 ms (worker 0, pid 70), 1 of 2",
+                "generation 2 gone (worker 0, exit status 0)",
+                "generation 3 started (worker 1, pid 70)",
+                "generation 3 ready after 5 ms (worker 1, pid 70), 2 of 2",
+                "generation 2 gone (worker 1, exit status 0)",
+            ]
+        );
+        assert_eq!(story.done(3), "site: generation 3 serves (2 workers)");
+    }
+
+    #[test]
     fn what_others_say_is_shown_and_not_obeyed() {
-        let mut story = Story::new("a\x1b[2J");
+        let mut story = Story::new("a\x1b[2J", 1);
         assert_eq!(story.name, "a\\u{1b}[2J");
         let gone = Progress::Gone {
             generation: 1,
+            slot: 0,
             how: "\r".into(),
         };
         assert_eq!(story.hear(&gone), Some("generation 1 gone (\\r)".into()));

@@ -130,6 +130,7 @@ impl Daemon {
         }
         self.tell_watchers(&Progress::Ready {
             generation: generation.0,
+            slot,
             pid,
             after_ms,
         });
@@ -148,7 +149,7 @@ impl Daemon {
         let Some(worker) = self.workers.get(&id) else {
             return;
         };
-        let (pid, generation) = (worker.child.pid(), worker.generation.0);
+        let (pid, generation, slot) = (worker.child.pid(), worker.generation.0, worker.slot);
         let told = worker
             .child
             .signal(signal)
@@ -158,7 +159,11 @@ impl Daemon {
             Ok(()) => format!("Telling {pid} (generation {generation}) to stop: SIG{name}"),
             Err(error) => format!("Cannot send SIG{name} to {pid}: {error}"),
         });
-        self.tell_watchers(&Progress::Draining { generation, pid });
+        self.tell_watchers(&Progress::Draining {
+            generation,
+            slot,
+            pid,
+        });
     }
 
     fn kill(&mut self, id: WorkerId, why: &str) {

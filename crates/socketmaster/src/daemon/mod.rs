@@ -332,7 +332,7 @@ impl Daemon {
             _ => None,
         };
         self.bound_nothing = worker.calls.as_ref().is_some_and(Calls::has_bound_nothing);
-        let generation = worker.generation;
+        let (generation, slot) = (worker.generation, worker.slot);
         let drains = !failed && !self.core.is_ready(id);
         if !drains {
             drop(worker);
@@ -341,8 +341,8 @@ impl Daemon {
         }
         // A process that it has left behind is nobody's business any more.
         self.log.leave(id);
-        self.tell_gone(generation, words::ending(ending));
-        self.note_gone(id, Some(pid));
+        self.tell_gone(generation, slot, words::ending(ending));
+        self.note_gone(id, Some((pid, slot)));
         self.handle(Event::Exited(id, ending));
         self.errors.remove(&id);
     }

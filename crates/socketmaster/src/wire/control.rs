@@ -54,6 +54,9 @@ pub enum Progress {
     Started {
         /// Its generation.
         generation: u64,
+        /// Its slot in the generation, from 0 on.
+        #[serde(default)]
+        slot: u32,
         /// Its pid.
         pid: i32,
     },
@@ -70,6 +73,9 @@ pub enum Progress {
     Ready {
         /// Its generation.
         generation: u64,
+        /// Its slot in the generation, from 0 on.
+        #[serde(default)]
+        slot: u32,
         /// Its pid.
         pid: i32,
         /// Milliseconds from its start.
@@ -79,6 +85,9 @@ pub enum Progress {
     Draining {
         /// Its generation.
         generation: u64,
+        /// Its slot in the generation, from 0 on.
+        #[serde(default)]
+        slot: u32,
         /// Its pid.
         pid: i32,
     },
@@ -86,6 +95,9 @@ pub enum Progress {
     Gone {
         /// Its generation.
         generation: u64,
+        /// Its slot in the generation, from 0 on.
+        #[serde(default)]
+        slot: u32,
         /// How, in words.
         how: String,
     },
@@ -98,6 +110,9 @@ pub enum Progress {
     Failed {
         /// The generation that failed.
         generation: u64,
+        /// The slot of the worker that failed; none if none could be started.
+        #[serde(default)]
+        slot: Option<u32>,
         /// Why.
         why: String,
         /// The generation that serves on, if there is one.

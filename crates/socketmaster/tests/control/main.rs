@@ -5,6 +5,7 @@
 mod crowd;
 mod finding;
 mod hostile;
+mod logs;
 mod reload;
 mod scale;
 mod status;

@@ -19,6 +19,7 @@ use crate::wire::environment;
 #[derive(Debug)]
 pub struct Remnant {
     generation: Generation,
+    slot: u32,
     ending: Ending,
     /// When the worker was started, if that is known.
     since: Option<Time>,
@@ -30,6 +31,8 @@ pub struct Remnant {
 pub struct HeldRemnant {
     id: WorkerId,
     generation: Generation,
+    #[serde(default)]
+    slot: u32,
     ending: Ending,
     #[serde(default)]
     since: Option<Time>,
@@ -41,6 +44,12 @@ impl Remnant {
     #[must_use]
     pub fn generation(&self) -> Generation {
         self.generation
+    }
+
+    /// The worker's slot in it.
+    #[must_use]
+    pub fn slot(&self) -> u32 {
+        self.slot
     }
 
     /// When the worker was started.
@@ -55,6 +64,7 @@ impl Remnant {
         HeldRemnant {
             id,
             generation: self.generation,
+            slot: self.slot,
             ending: self.ending,
             since: self.since,
             calls: self.calls.to_held(),
@@ -84,7 +94,7 @@ impl Daemon {
         let Some(calls) = worker.calls.take_if(left) else {
             return Some(worker);
         };
-        let generation = worker.generation;
+        let (generation, slot) = (worker.generation, worker.slot);
         if !self.core.is_killed(id) {
             self.log.say(format!(
                 "Generation {} drains on: {pid} has left processes behind",
@@ -93,6 +103,7 @@ impl Daemon {
         }
         let remnant = Remnant {
             generation,
+            slot,
             ending,
             since: Some(worker.since),
             calls,
@@ -112,6 +123,7 @@ impl Daemon {
         let HeldRemnant {
             id,
             generation,
+            slot,
             ending,
             since,
             calls,
@@ -119,6 +131,7 @@ impl Daemon {
         let calls = Calls::from_held(calls, id, &self.inputs)?;
         let remnant = Remnant {
             generation,
+            slot,
             ending,
             since,
             calls,
@@ -134,7 +147,11 @@ impl Daemon {
                 "Generation {}: the last process has gone",
                 remnant.generation.0
             ));
-            self.tell_gone(remnant.generation, words::ending(remnant.ending));
+            self.tell_gone(
+                remnant.generation,
+                remnant.slot,
+                words::ending(remnant.ending),
+            );
             self.note_gone(id, None);
             self.handle(Event::Exited(id, remnant.ending));
         }
@@ -179,7 +196,11 @@ impl Daemon {
     fn give_up_remnant(&mut self, id: WorkerId) {
         if let Some(remnant) = self.remnants.remove(&id) {
             self.log.leave(id);
-            self.tell_gone(remnant.generation, words::ending(remnant.ending));
+            self.tell_gone(
+                remnant.generation,
+                remnant.slot,
+                words::ending(remnant.ending),
+            );
             self.note_gone(id, None);
             self.events.push_back(Event::Exited(id, remnant.ending));
         }

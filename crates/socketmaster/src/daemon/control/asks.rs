@@ -29,16 +29,17 @@ pub struct Watchers {
     held_back: BTreeMap<u64, HeldBack>,
     /// The number of the last question.
     questions: u64,
-    /// The worker that was reaped last.
-    gone: Option<(WorkerId, i32)>,
-    /// The pid of the worker that failed last.
-    failed: Option<i32>,
+    /// The worker that was reaped last, its pid and slot.
+    gone: Option<(WorkerId, (i32, u32))>,
+    /// The pid and slot of the worker that failed last.
+    failed: Option<(i32, u32)>,
 }
 
 #[derive(Debug)]
 struct HeldBack {
     tell: UnboundedSender<Progress>,
     generation: u64,
+    slot: Option<u32>,
     why: String,
     serving: Option<u64>,
     /// Gives up in the end, unless it goes with this.
@@ -49,6 +50,7 @@ impl HeldBack {
     fn tell(self, output: Vec<String>) {
         let _ = self.tell.send(Progress::Failed {
             generation: self.generation,
+            slot: self.slot,
             why: self.why,
             serving: self.serving,
             output,
@@ -194,12 +196,13 @@ impl Daemon {
         let mut held = HeldBack {
             tell,
             generation: generation.0,
+            slot: self.watchers.failed.map(|(_, slot)| slot),
             why,
             serving: self.core.serving().map(|serving| serving.0),
             patience: None,
         };
         // One that could not even be begun has printed nothing.
-        let Some(pid) = self.watchers.failed else {
+        let Some((pid, _)) = self.watchers.failed else {
             return held.tell(Vec::new());
         };
         self.watchers.questions += 1;
@@ -222,21 +225,22 @@ impl Daemon {
         }
     }
 
-    /// Takes note of a worker that has been reaped, and of which nothing is left.
-    pub(in crate::daemon) fn note_gone(&mut self, id: WorkerId, pid: Option<i32>) {
-        self.watchers.gone = pid.map(|pid| (id, pid));
+    /// Takes note of a worker of which nothing is left, with its pid and slot if it has just been reaped.
+    pub(in crate::daemon) fn note_gone(&mut self, id: WorkerId, reaped: Option<(i32, u32)>) {
+        self.watchers.gone = reaped.map(|reaped| (id, reaped));
         let phase = self.phase(id);
         self.counters.gone(id, phase);
     }
 
     /// Takes note of a worker that has failed, reaped or not.
     pub(in crate::daemon) fn note_failed(&mut self, id: WorkerId) {
-        let there = self.workers.get(&id).map(|worker| worker.child.pid());
+        let there = self.workers.get(&id);
+        let there = there.map(|worker| (worker.child.pid(), worker.slot));
         if there.is_some() {
             self.counters.failed(id);
         }
         let gone = self.watchers.gone.filter(|(gone, _)| *gone == id);
-        self.watchers.failed = there.or(gone.map(|(_, pid)| pid));
+        self.watchers.failed = there.or(gone.map(|(_, reaped)| reaped));
     }
 
     /// A reload has failed before it started anybody.
@@ -246,9 +250,12 @@ impl Daemon {
     }
 
     /// A worker has gone, with all that came of it.
-    pub(in crate::daemon) fn tell_gone(&mut self, generation: Generation, how: String) {
-        let generation = generation.0;
-        self.tell_watchers(&Progress::Gone { generation, how });
+    pub(in crate::daemon) fn tell_gone(&mut self, generation: Generation, slot: u32, how: String) {
+        self.tell_watchers(&Progress::Gone {
+            generation: generation.0,
+            slot,
+            how,
+        });
         self.tell_drained();
     }
 
@@ -288,8 +295,12 @@ impl Daemon {
     /// The pid of a worker, for those who watch.
     pub(in crate::daemon) fn tell_started(&mut self, id: WorkerId) {
         if let Some(worker) = self.workers.get(&id) {
-            let (generation, pid) = (worker.generation.0, worker.child.pid());
-            self.tell_watchers(&Progress::Started { generation, pid });
+            let progress = Progress::Started {
+                generation: worker.generation.0,
+                slot: worker.slot,
+                pid: worker.child.pid(),
+            };
+            self.tell_watchers(&progress);
         }
     }
 }

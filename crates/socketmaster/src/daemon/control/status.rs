@@ -109,7 +109,7 @@ impl Daemon {
 fn remnant_status(remnant: &Remnant, pid: Option<i32>) -> WorkerStatus {
     WorkerStatus {
         generation: remnant.generation().0,
-        slot: 0,
+        slot: remnant.slot(),
         pid: pid.unwrap_or(0),
         phase: "draining".into(),
         age_ms: remnant.since().map_or(0, |since| millis(now(), since)),
