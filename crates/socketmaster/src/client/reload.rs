@@ -131,15 +131,19 @@ impl Teller<'_> {
                 serving,
                 output,
             } => {
-                let why = printable(why);
-                let which = slot.map_or_else(String::new, |slot| self.story.which(slot));
+                let why = self.story.why(*slot, why);
                 stderr::say(format_args!(
-                    "{sign}{name}: generation {generation} failed: {which}{why}"
+                    "{sign}{name}: generation {generation} failed: {why}"
                 ));
-                stderr::say(match serving {
-                    Some(_) => format!("  {} on, nothing has changed", serves(serving)),
-                    None => format!("  {}", serves(serving)),
-                });
+                match serving {
+                    // As many of its workers as why says.
+                    Some(serving) if serving == generation => {}
+                    Some(_) => stderr::say(format_args!(
+                        "  {} on, nothing has changed",
+                        serves(serving)
+                    )),
+                    None => stderr::say(format_args!("  {}", serves(serving))),
+                }
                 if !output.is_empty() {
                     stderr::say("  the last that it printed:");
                 }

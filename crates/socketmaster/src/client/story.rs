@@ -110,10 +110,19 @@ impl Story {
     }
 
     /// Which worker, by its slot, where there are several.
-    pub(super) fn which(&self, slot: u32) -> String {
+    fn which(&self, slot: u32) -> String {
         match self.workers {
             0 | 1 => String::new(),
             _ => format!("worker {slot}, "),
+        }
+    }
+
+    /// Why it failed, and which worker that was.
+    pub(super) fn why(&self, slot: Option<u32>, why: &str) -> String {
+        let why = printable(why);
+        match slot {
+            Some(slot) if self.workers > 1 => format!("worker {slot}: {why}"),
+            _ => why,
         }
     }
 

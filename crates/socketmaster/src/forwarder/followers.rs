@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::event::epoll;
 
-use super::recent::{self, Recent};
+use super::recent::Recent;
 use crate::sys::scm;
 use crate::wire::forward::{FOLLOW_MAX, Follow};
 
@@ -70,10 +70,7 @@ impl Followers {
             self.all.retain(|_, follower| {
                 let alive = follower.full || follower.send(end, lines, note).is_ok();
                 if follower.at < begin {
-                    let new = usize::try_from(begin.saturating_sub(end)).unwrap_or(usize::MAX);
-                    let from = usize::try_from(follower.at.saturating_sub(end)).unwrap_or(new);
-                    follower.missed += self.recent.count_from(follower.at)
-                        + recent::count(lines.get(from..new).unwrap_or_default());
+                    follower.missed += self.recent.count(follower.at, begin, lines);
                     follower.at = begin;
                 }
                 alive

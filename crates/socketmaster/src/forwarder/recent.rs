@@ -97,18 +97,15 @@ impl Recent {
         memchr::memchr(b'\n', rest).map_or(self.end, |at| self.begin() + from + at as u64 + 1)
     }
 
-    /// How many lines end in what is kept from this position on.
+    /// How many lines end from this position on and before that, with these lines added to what is kept.
     #[must_use]
-    pub fn count_from(&self, position: u64) -> u64 {
-        let from = index(position.saturating_sub(self.begin()));
-        count(self.bytes.get(from..).unwrap_or_default())
+    pub fn count(&self, from: u64, to: u64, lines: &[u8]) -> u64 {
+        let count = |bytes: &[u8], begin: u64| {
+            let at = |position: u64| index(position.saturating_sub(begin)).min(bytes.len());
+            memchr::memchr_iter(b'\n', &bytes[at(from)..at(to)]).count() as u64
+        };
+        count(&self.bytes, self.begin()) + count(lines, self.end)
     }
-}
-
-/// How many lines end in these bytes.
-#[must_use]
-pub fn count(bytes: &[u8]) -> u64 {
-    memchr::memchr_iter(b'\n', bytes).count() as u64
 }
 
 /// No position is further from another than there is memory.
@@ -166,7 +163,15 @@ mod tests {
         ] {
             assert_eq!(recent.line_from(position), line, "{position}");
         }
-        assert_eq!((recent.count_from(104), recent.count_from(114)), (2, 0));
+        for (from, to, lines) in [
+            (100, 114, 3),
+            (104, 108, 1),
+            (108, 118, 2),
+            (114, 122, 2),
+            (118, 122, 1),
+        ] {
+            assert_eq!(recent.count(from, to, b"new\nnew\n"), lines, "{from} {to}");
+        }
     }
 
     #[test]

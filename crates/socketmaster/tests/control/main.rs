@@ -7,6 +7,7 @@ mod finding;
 mod hostile;
 mod logs;
 mod reload;
+mod rolls;
 mod scale;
 mod status;
 mod stop;
