@@ -47,6 +47,11 @@ fn help_is_on_standard_error_and_ends_with_0() {
             "\n  -json ",
         ),
         (
+            &["logs", "-f", "site", "-h"],
+            "Usage: socketmaster logs [FLAGS] [NAME]\n",
+            "socketmaster logs -follow nginx",
+        ),
+        (
             &["stop", "-h"],
             "Usage: socketmaster stop [FLAGS] [NAME]\n",
             "socketmaster stop -timeout 30s nginx",
@@ -76,9 +81,9 @@ fn the_first_help_names_the_verbs_before_the_flags() {
         help.find(what)
             .unwrap_or_else(|| panic!("no {what}: {help}"))
     };
-    let verbs = "run adopt reload status stop upgrade demo".split(' ');
+    let verbs = "run adopt reload status logs stop upgrade demo".split(' ');
     let verbs: Vec<_> = verbs.map(|verb| at(&format!("\n  {verb} "))).collect();
-    assert!(verbs.is_sorted() && verbs[6] < at("\n  -listen"), "{help}");
+    assert!(verbs.is_sorted() && verbs[7] < at("\n  -listen"), "{help}");
 }
 
 #[test]
