@@ -9,7 +9,7 @@ use std::process::Command;
 
 use socketmaster::cli::flags::FLAGS;
 
-const DOCUMENTS: [&str; 11] = [
+const DOCUMENTS: [&str; 12] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
@@ -19,6 +19,7 @@ const DOCUMENTS: [&str; 11] = [
     "docs/app-contract.md",
     "docs/control.md",
     "docs/failure-modes.md",
+    "docs/listeners.md",
     "docs/migrating.md",
     "docs/planted-bugs.md",
 ];

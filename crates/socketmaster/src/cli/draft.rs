@@ -13,7 +13,7 @@ use crate::config::{
     stop_signals,
 };
 use crate::launcher::FIRST_LISTENER;
-use crate::wire::arguments;
+use crate::wire::arguments::{self, NoListener};
 use crate::wire::protocol::Protocol;
 use crate::wire::uri::{Address, ListenUri};
 
@@ -180,24 +180,53 @@ impl Draft {
                 uri: uri.text.clone(),
             });
         }
-        let names = self.listen.iter().map(|uri| uri.name.as_deref());
+        let names = self.listen.iter().map(|uri| match &uri.address {
+            Address::Systemd(given) => uri.name.as_deref().or(given.as_deref()),
+            _ => uri.name.as_deref(),
+        });
         let names: Vec<_> = names.map(Option::unwrap_or_default).collect();
         // What comes after the listeners, unless it has a number of its own.
         let ready = matches!(self.ready, Some(Readiness::Fd(None))).then_some("ready");
-        let known: Vec<_> = names.iter().copied().chain(ready).collect();
+        let all: Vec<_> = names.iter().copied().chain(ready).collect();
+        let known = self.known(&all);
         let args = args.iter().map(|arg| {
-            arguments::with_descriptors(arg, &known, FIRST_LISTENER).map_err(|missing| {
-                CliError::Argument {
-                    argument: arg.to_string_lossy().into(),
-                    missing,
-                }
+            arguments::with_descriptors(arg, known, FIRST_LISTENER).map_err(|missing| {
+                self.behind_several(&missing, &all)
+                    .unwrap_or_else(|| CliError::Argument {
+                        argument: arg.to_string_lossy().into(),
+                        missing,
+                    })
             })
         });
         let args = args.collect::<Result<_, _>>()?;
         let stdin = match &*self.fd0 {
             "" => None,
-            name => Some(arguments::listener(name, &names).map_err(CliError::Fd0)?),
+            name => Some(arguments::listener(name, self.known(&names)).map_err(|missing| {
+                self.behind_several(&missing, &names)
+                    .unwrap_or(CliError::Fd0(missing))
+            })?),
         };
         Ok((args, stdin))
+    }
+
+    /// The first listener that may be several sockets, and where it stands.
+    fn several(&self) -> Option<(usize, &ListenUri)> {
+        let mut all = self.listen.iter().enumerate();
+        all.find(|(_, uri)| matches!(uri.address, Address::Systemd(_)))
+    }
+
+    /// The names of those whose descriptor is known before the start: behind one that may be several it is not.
+    fn known<'a>(&self, names: &'a [&'a str]) -> &'a [&'a str] {
+        let end = self.several().map_or(names.len(), |(index, _)| index + 1);
+        &names[..end]
+    }
+
+    fn behind_several(&self, missing: &NoListener, names: &[&str]) -> Option<CliError> {
+        let (_, uri) = self.several()?;
+        arguments::listener(&missing.name, names).ok()?;
+        Some(CliError::BehindSystemd {
+            name: missing.name.clone(),
+            uri: uri.text.clone(),
+        })
     }
 }

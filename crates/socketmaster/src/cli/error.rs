@@ -118,6 +118,17 @@ pub enum CliError {
         /// The number.
         fd: i32,
     },
+    /// A listener whose descriptor is not known yet.
+    #[error(
+        "which descriptor {name:?} has is not known before the start, because {uri} may bring several sockets: write that \
+         -listen last"
+    )]
+    BehindSystemd {
+        /// What was asked for.
+        name: String,
+        /// The listener before it, as typed.
+        uri: String,
+    },
     /// A unix path for PHP-FPM, which would be gone after the first reload (`fpm_sockets_cleanup`).
     #[error(
         "-env php-fpm cannot go with {uri}: PHP-FPM removes its unix sockets when it ends, and its successor has the same; listen on TCP"

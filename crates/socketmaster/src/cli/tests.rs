@@ -267,6 +267,26 @@ fn errors_say_what_go_says_and_more() {
         (
             &[
                 "-command=a",
+                "-listen=systemd:",
+                "-listen=web=tcp://:1",
+                "-fd0=web",
+            ],
+            r#"which descriptor "web" has is not known before the start, because systemd: may bring several sockets: write that -listen last"#,
+        ),
+        (
+            &[
+                "-command=a",
+                "-listen=tcp://:1",
+                "-listen=systemd:a",
+                "-listen=systemd:b",
+                "--",
+                "{fd:a}{fd:b}",
+            ],
+            r#"which descriptor "b" has is not known before the start, because systemd:a may bring several sockets: write that -listen last"#,
+        ),
+        (
+            &[
+                "-command=a",
                 "-listen=tcp://:1",
                 "-listen=unix:///s",
                 "-env=php-fpm",
