@@ -9,7 +9,7 @@ use testbed::{PATIENCE, Setup, free_port, program};
 use crate::programs::{app, ask, client, parse, python, reload};
 
 /// This supervisor, with these sockets by activation.
-fn activated(setup: Setup, sockets: &[&str]) -> Setup {
+pub(crate) fn activated(setup: Setup, sockets: &[&str]) -> Setup {
     let (python, activate) = (program("python3").unwrap(), app("activate.py"));
     let words = [&[python.to_str().unwrap(), &activate], sockets, &["--"]].concat();
     setup.under(&words)

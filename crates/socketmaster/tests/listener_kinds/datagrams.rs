@@ -25,7 +25,9 @@ fn serves(setup: Setup) {
     let (second, _) = ask(&client, "late");
     assert_ne!(first, second);
     assert_eq!(supervisor.workers(), [second]);
-    assert_eq!(supervisor.log().count("cannot be seen"), 0);
+    for complaint in ["cannot be seen", "Cannot restore"] {
+        assert_eq!(supervisor.log().count(complaint), 0, "{complaint}");
+    }
 }
 
 #[test]
@@ -178,6 +180,22 @@ fn datagrams_do_not_wake_the_supervisor() {
         drop(client(server).send(b"gone"));
     }
     assert_eq!(count(), before);
+}
+
+/// Nothing listens again, so nothing may be said of it.
+#[test]
+fn a_shutdown_is_not_taken_for_that_of_a_socket_with_connections() {
+    let folder = tempfile::tempdir().unwrap();
+    let unix = format!("unixgram://{}", folder.path().join("log").display());
+    for uri in [ANY, &unix] {
+        let Some(setup) = python("datagrams.py", &["shutdown"]) else {
+            return;
+        };
+        let mut supervisor = setup.listen(uri).spawn();
+        assert_eq!(supervisor.wait().code(), Some(7));
+        let log = supervisor.log().text();
+        assert!(!log.contains("A worker ha"), "{log}");
+    }
 }
 
 fn ask_unix(client: &UnixDatagram, server: &Path, text: &str) -> (i32, String) {

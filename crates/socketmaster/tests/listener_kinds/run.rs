@@ -4,6 +4,7 @@ use std::os::unix::net::UnixDatagram;
 
 use testbed::{PATIENCE, free_port};
 
+use crate::activation::activated;
 use crate::programs::{ask, client, parse, python, reload};
 
 /// Held from the start, before the program is there.
@@ -23,6 +24,23 @@ fn a_udp_listener_is_what_the_program_binds() {
     reload(&supervisor);
     assert_ne!(ask(&client, "late").0, first);
     assert!(supervisor.stop().success());
+}
+
+/// The service manager has it, and the program knows nothing of that.
+#[test]
+fn a_received_socket_is_what_the_program_binds() {
+    let port = free_port();
+    let address = format!("127.0.0.1:{port}");
+    let Some(setup) = python("datagrams.py", &["asyncio", "bind", &address]) else {
+        return;
+    };
+    let setup = setup.listen("systemd:dns").run(&[]);
+    let supervisor = activated(setup, &[&format!("dns=udp:{port}")]).start();
+    supervisor.wait_for_line("Generation 1 is ready");
+    let client = client(address.parse().unwrap());
+    let (first, _) = ask(&client, "one");
+    reload(&supervisor);
+    assert_ne!(ask(&client, "two").0, first);
 }
 
 #[test]

@@ -52,6 +52,13 @@ if mode == "asyncio":
     sys.exit()
 if mode == "sleep":
     signal.pause()
+if mode == "shutdown":
+    try:
+        server.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        # It says ENOTCONN of UDP, and does it all the same.
+        pass
+    sys.exit(7)
 poller = select.poll()
 poller.register(server, select.POLLIN)
 while True:
