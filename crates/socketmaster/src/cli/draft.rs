@@ -201,10 +201,12 @@ impl Draft {
         let args = args.collect::<Result<_, _>>()?;
         let stdin = match &*self.fd0 {
             "" => None,
-            name => Some(arguments::listener(name, self.known(&names)).map_err(|missing| {
-                self.behind_several(&missing, &names)
-                    .unwrap_or(CliError::Fd0(missing))
-            })?),
+            name => Some(
+                arguments::listener(name, self.known(&names)).map_err(|missing| {
+                    self.behind_several(&missing, &names)
+                        .unwrap_or(CliError::Fd0(missing))
+                })?,
+            ),
         };
         Ok((args, stdin))
     }
