@@ -21,7 +21,7 @@ pub enum NotReceived {
     /// Nobody has passed any.
     #[error(
         "no sockets were received: $LISTEN_FDS is not set; they come from a socket unit of the service's name, or from \
-         systemd-socket-activate"
+         systemd-socket-activate; after an upgrade only a restart of the service brings them again"
     )]
     Nothing,
     /// Who reads them must have that pid, or it may not believe in them.

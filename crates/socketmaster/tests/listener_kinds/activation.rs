@@ -1,10 +1,11 @@
 //! `systemd:`, and `fd://` of any kind: sockets that were there before us. Under a systemd that runs: tests/systemd.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixDatagram;
 
-use testbed::{PATIENCE, Setup, free_port, program};
+use testbed::{PATIENCE, Setup, free_port, program, setup};
 
 use crate::programs::{app, ask, client, parse, python, reload};
 
@@ -148,4 +149,47 @@ fn what_cannot_be_taken_and_why() {
         &[web],
         "Unable to open socket systemd:: this socket is there already, as systemd:web",
     );
+}
+
+/// What is there stays, one by one, whatever a reload adds; and what it takes away is systemd's alone again.
+#[test]
+fn a_changed_configuration_keeps_what_was_received() {
+    let Some(python) = program("python3") else {
+        return;
+    };
+    let (first, second, third) = (free_port(), free_port(), free_port());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("app.toml");
+    let configure = |listen: &[String]| {
+        let text = format!(
+            "command = [{:?}, {:?}]\nsettle = \"50ms\"\nenv = [\"systemd\"]\nlisten = {listen:?}\n",
+            python.display(),
+            app("connections.py"),
+        );
+        fs::write(&file, text).unwrap();
+    };
+    configure(&["systemd:".into()]);
+    let setup = setup!().configured(&file, &[]);
+    let sockets = [format!("web=tcp:{first}"), format!("dns=udp:{second}")];
+    let supervisor = activated(setup, &sockets.each_ref().map(|s| &**s)).start();
+    supervisor.wait_for_line("Generation 1 is ready");
+    assert_eq!(ask_tcp(first).1, "web:dns hello");
+
+    configure(&[format!("more=udp://127.0.0.1:{third}"), "systemd:".into()]);
+    reload(&supervisor);
+    assert_eq!(ask_tcp(first).1, "more:web:dns hello");
+    let ask_udp = |port: u16| ask(&client(([127, 0, 0, 1], port).into()), "x").1;
+    assert_eq!(ask_udp(second), "more:web:dns x");
+    supervisor.upgrade();
+    reload(&supervisor);
+    assert_eq!(ask_udp(third), "more:web:dns x");
+    assert_eq!(ask_tcp(first).1, "more:web:dns hello");
+
+    configure(&[
+        format!("more=udp://127.0.0.1:{third}"),
+        "systemd:web".into(),
+    ]);
+    supervisor.hup();
+    supervisor.wait_for_line("no sockets were received: $LISTEN_FDS is not set");
+    assert_eq!(ask_tcp(first).1, "more:web:dns hello", "the old one stands");
 }
