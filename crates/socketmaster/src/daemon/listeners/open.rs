@@ -44,7 +44,7 @@ pub(super) fn open(uri: &ListenUri) -> Result<Listener, Reason> {
 pub(super) fn rehearse(uri: &ListenUri) -> Result<(), Reason> {
     match &uri.address {
         Address::Tcp { family, host, .. } | Address::Udp { family, host, .. } => {
-            resolve(*family, host).map(|_| ())?
+            resolve(*family, host)?;
         }
         Address::UnixPath(_, path) => {
             let directory = path.parent().unwrap_or(Path::new("/"));
