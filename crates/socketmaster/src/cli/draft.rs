@@ -14,6 +14,7 @@ use crate::config::{
 };
 use crate::launcher::FIRST_LISTENER;
 use crate::wire::arguments::{self, NoListener};
+use crate::wire::env_file::Variables;
 use crate::wire::protocol::Protocol;
 use crate::wire::uri::{Address, ListenUri};
 
@@ -26,7 +27,7 @@ use crate::wire::uri::{Address, ListenUri};
 pub struct Draft {
     pub command: OsString,
     /// What the configuration file sets in the environment.
-    pub environment: Vec<(String, String)>,
+    pub environment: Variables,
     pub listen: Vec<ListenUri>,
     pub adopt: Option<Adopt>,
     pub env: Vec<Protocol>,

@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::wire::env_file::Variables;
 use crate::wire::protocol::Protocol;
 use crate::wire::uri::ListenUri;
 
@@ -27,7 +28,7 @@ pub struct Config {
     /// The program's own arguments, without `argv[0]`, and with descriptors where a listener was named.
     pub args: Vec<OsString>,
     /// What is set in the program's environment, over what the supervisor has itself; the last of a name holds.
-    pub environment: Vec<(String, String)>,
+    pub environment: Variables,
     /// Where the program starts; `None` is the supervisor's own directory, by its name.
     pub directory: Option<PathBuf>,
     /// The sockets to open and hold: the first is the worker's fd 3, the next fd 4, … With `adopt` they are given to

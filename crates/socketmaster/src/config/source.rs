@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Config;
+use crate::wire::env_file::Variables;
 
 /// Where a configuration comes from. It is read at the start and at each reload, so a reload may bring another one.
 pub trait Source: fmt::Debug {
@@ -38,7 +39,7 @@ pub struct Kept {
     /// The text of the configuration file.
     pub text: String,
     /// What the environment files that it names said.
-    pub variables: Vec<(String, String)>,
+    pub variables: Variables,
 }
 
 /// One thing that is wrong.

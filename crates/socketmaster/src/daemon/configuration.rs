@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Daemon;
+use super::adopt::Remnant;
 use super::command::LookupError;
 use super::listeners::{self, Listener, OpenError};
 use super::start::{StartUpError, account, directory_of, policy};
@@ -46,7 +47,7 @@ impl Daemon {
     /// The configuration that a worker was started by.
     pub(super) fn recipe_of(&self, id: WorkerId) -> &Recipe {
         let worker = self.workers.get(&id).map(|worker| worker.generation);
-        let left = || self.remnants.get(&id).map(|left| left.generation());
+        let left = || self.remnants.get(&id).map(Remnant::generation);
         match worker.or_else(left) {
             Some(generation) => self.recipes.of(generation),
             None => self.recipe(),
@@ -212,7 +213,7 @@ impl Daemon {
     /// Forgets configurations of which no generation is left.
     fn forget_configurations(&mut self) {
         let workers = self.workers.values().map(|worker| worker.generation);
-        let left = self.remnants.values().map(|left| left.generation());
+        let left = self.remnants.values().map(Remnant::generation);
         let in_force = self.core.in_force();
         // The one that is being made ready has none yet.
         let attempted = self.core.attempted();

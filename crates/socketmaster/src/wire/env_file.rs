@@ -25,8 +25,14 @@ pub enum LineError {
     Nul,
 }
 
-/// The variables in their order, or all lines that are wrong, by their numbers from 1.
-pub fn parse(text: &str) -> Result<Vec<(String, String)>, Vec<(usize, LineError)>> {
+/// Names and values, in their order.
+pub type Variables = Vec<(String, String)>;
+
+/// The variables, or all lines that are wrong, by their numbers from 1.
+///
+/// # Errors
+/// See [`LineError`].
+pub fn parse(text: &str) -> Result<Variables, Vec<(usize, LineError)>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let (mut variables, mut wrong) = (Vec::new(), Vec::new());
     for (number, line) in (1..).zip(text.lines()) {
@@ -77,9 +83,8 @@ pub fn check_name(name: &str) -> Result<(), LineError> {
 }
 
 fn unquote(value: &str) -> Result<String, LineError> {
-    let quote = match value.chars().next() {
-        Some(quote @ ('"' | '\'')) => quote,
-        _ => return Ok(value.into()),
+    let Some(quote @ ('"' | '\'')) = value.chars().next() else {
+        return Ok(value.into());
     };
     let mut plain = String::new();
     let mut rest = value[1..].chars();

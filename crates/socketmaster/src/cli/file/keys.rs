@@ -12,7 +12,7 @@ use crate::cli::draft::Draft;
 use crate::cli::error::{CliError, quote};
 use crate::cli::flags::{FLAGS, Flag};
 use crate::nearest::nearest;
-use crate::wire::env_file;
+use crate::wire::env_file::{self, Variables};
 
 /// A program and its arguments.
 pub(super) type Program = (OsString, Vec<OsString>);
@@ -34,7 +34,7 @@ pub(super) struct Keys {
     /// `env_file`, with the places.
     pub env_files: Vec<(PathBuf, usize)>,
     /// `[environment]`.
-    pub variables: Vec<(String, String)>,
+    pub variables: Variables,
 }
 
 /// What is wrong, and where it begins.

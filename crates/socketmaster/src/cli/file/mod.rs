@@ -16,7 +16,7 @@ use super::tokens::End;
 use super::{Invocation, help};
 use crate::config::source::{Kept, Mistake, Mistakes, Source, place};
 use crate::config::{Adopt, Config, listeners};
-use crate::wire::env_file;
+use crate::wire::env_file::{self, Variables};
 use keys::{Keys, Program};
 
 /// What the name of a configuration file ends with: by that it is told from a program.
@@ -83,7 +83,7 @@ impl ConfigFile {
         self.path.display().to_string()
     }
 
-    fn mistake(&self, at: Option<(usize, usize)>, what: impl ToString) -> Mistake {
+    fn mistake(&self, at: Option<(usize, usize)>, what: &dyn ToString) -> Mistake {
         Mistake {
             file: self.shown(),
             at,
@@ -96,20 +96,20 @@ impl ConfigFile {
         let (mut draft, mut given) = (Draft::default(), Vec::new());
         // They were read at the start: what they say cannot have changed.
         let walked = Form::Run.walk_given(&self.flags, &mut draft, &mut given);
-        walked.map_err(|error| Mistakes(vec![self.mistake(None, error)]))?;
+        walked.map_err(|error| Mistakes(vec![self.mistake(None, &error)]))?;
         let base = self.absolute.parent().unwrap_or(Path::new("/"));
         let keys = Keys::read(text, base, draft, &given);
         let keys = keys.map_err(|mut wrong| {
             wrong.sort_by_key(|(offset, _)| *offset);
             let mistakes = wrong.into_iter();
-            let mistakes = mistakes.map(|(at, what)| self.mistake(Some(place(text, at)), what));
+            let mistakes = mistakes.map(|(at, what)| self.mistake(Some(place(text, at)), &what));
             Mistakes(mistakes.collect())
         })?;
         Ok((keys, given))
     }
 
     /// What the environment files say, in their order.
-    fn variables(&self, text: &str, keys: &Keys) -> Result<Vec<(String, String)>, Mistakes> {
+    fn variables(&self, text: &str, keys: &Keys) -> Result<Variables, Mistakes> {
         let (mut all, mut mistakes) = (Vec::new(), Vec::new());
         for (path, at) in &keys.env_files {
             let shown = path.display();
@@ -124,7 +124,7 @@ impl ConfigFile {
                 },
                 Err(error) => {
                     let what = format!("env_file: {shown} cannot be read: {error}");
-                    mistakes.push(self.mistake(Some(place(text, *at)), what));
+                    mistakes.push(self.mistake(Some(place(text, *at)), &what));
                 }
             }
         }
@@ -140,11 +140,11 @@ impl ConfigFile {
         text: &str,
         keys: Keys,
         given: &[&'static str],
-        variables: Vec<(String, String)>,
+        variables: Variables,
     ) -> Result<Config, Mistakes> {
         let wrong = |at: Option<usize>, what: String| {
             let at = at.map(|offset| place(text, offset));
-            Mistakes(vec![self.mistake(at, what)])
+            Mistakes(vec![self.mistake(at, &what)])
         };
         let Keys {
             mut draft,
@@ -190,7 +190,9 @@ impl Source for ConfigFile {
     fn read(&self) -> Result<(Config, Kept), Mistakes> {
         let text = fs::read_to_string(&self.absolute);
         let text = text.map_err(|error| {
-            Mistakes(vec![self.mistake(None, format!("cannot be read: {error}"))])
+            Mistakes(vec![
+                self.mistake(None, &format!("cannot be read: {error}")),
+            ])
         })?;
         let (keys, given) = self.keys(&text)?;
         let variables = self.variables(&text, &keys)?;

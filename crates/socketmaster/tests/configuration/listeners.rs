@@ -1,0 +1,150 @@
+//! Listeners come and go with a reload, and only if it is done.
+
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+
+use testbed::{Load, get, until};
+
+use super::*;
+
+/// Whether somebody listens there.
+fn is_open(port: u16) -> bool {
+    TcpStream::connect(("127.0.0.1", port)).is_ok()
+}
+
+#[test]
+fn a_reload_adds_listeners_and_lets_others_go() {
+    let site = Site::new("version one");
+    let (second, third) = (free_port(), free_port());
+    site.write_listening(&[]);
+    let mut supervisor = site.start();
+    let load = Load::start(supervisor.address(), 2, "/");
+
+    let listen = |ports: &[u16]| {
+        let uris: Vec<_> = ports.iter().map(|port| uri(*port)).collect();
+        site.write(&[&format!("listen = {uris:?}")]);
+    };
+    // In another order: the descriptors are those of the new file.
+    listen(&[second, site.port]);
+    site.reload();
+    assert_eq!(get(&address(second), "/").unwrap().status, 200);
+    listen(&[site.port, third]);
+    site.reload();
+    until("the second is let go", || !is_open(second));
+    assert_eq!(get(&address(third), "/").unwrap().status, 200);
+    listen(&[site.port]);
+    site.reload();
+    until("the last is let go", || !is_open(third));
+    let report = load.stop();
+    assert_eq!(report.failed, 0, "{report:?}");
+    let text = supervisor.log().text();
+    assert!(
+        text.contains(&format!("No longer listening on {}", uri(second))),
+        "{text}"
+    );
+    assert_eq!(supervisor.stop().code(), Some(0));
+}
+
+#[test]
+fn new_listeners_of_a_failed_generation_are_closed_and_old_ones_stay() {
+    let site = Site::new("version one");
+    let second = free_port();
+    site.write_listening(&[]);
+    let supervisor = site.start();
+    let pid = supervisor.get("/").pid();
+    site.app.deploy("exit 3");
+    site.write(&[&format!("listen = '{}'", uri(second))]);
+    assert!(site.fail().contains("it exited with status 3"));
+    assert!(!is_open(second));
+    assert_eq!(supervisor.get("/").pid(), pid);
+}
+
+#[test]
+fn a_busy_address_fails_the_reload_before_anything_starts() {
+    let site = Site::new("version one");
+    let held = TcpListener::bind("127.0.0.1:0").unwrap();
+    let busy = held.local_addr().unwrap().port();
+    let free = free_port();
+    site.write_listening(&[]);
+    let supervisor = site.start();
+    let uris = [site.port, free, busy].map(uri);
+    site.write(&[&format!("listen = {uris:?}")]);
+    let said = site.fail();
+    assert!(
+        said.contains(&format!("{busy}")) && said.contains("in use"),
+        "{said}"
+    );
+    assert!(!is_open(free), "all or none");
+    assert_eq!(supervisor.log().count("Starting "), 1);
+}
+
+#[test]
+fn a_roll_that_fails_half_way_keeps_the_listeners_of_both() {
+    let site = Site::new("version one");
+    let second = free_port();
+    site.write_listening(&["workers = 2"]);
+    let _supervisor = site.start_workers(2);
+    let broken = format!(
+        "#!/bin/sh\n[ $SOCKETMASTER_WORKER = 1 ] && exit 3\nexec {} {}\n",
+        fixture().display(),
+        site.app.script().display()
+    );
+    let broken = site.app.executable("broken", &broken);
+    let uris = [site.port, second].map(uri);
+    let text = format!("command = {broken:?}\nlisten = {uris:?}\nworkers = 2\nsettle = '50ms'\n");
+    fs::write(site.file(), text).unwrap();
+    let Outcome { status, said } = site.ask(&["reload"]);
+    assert_eq!(status, 1, "{said}");
+    assert!(said.contains("1 of 2"), "{said}");
+    assert_eq!(
+        get(&address(second), "/").unwrap().status,
+        200,
+        "by the new one"
+    );
+    assert_eq!(get(&address(site.port), "/").unwrap().status, 200);
+
+    site.write_listening(&["workers = 2"]);
+    site.reload();
+    until("what nobody asks for is let go", || !is_open(second));
+}
+
+#[test]
+fn socket_files_come_and_go_and_change() {
+    let site = Site::new("version one");
+    let path = site.app.path("app.sock");
+    let unix = |options: &str| {
+        format!(
+            "listen = ['{}', 'unix://{}{options}']",
+            uri(site.port),
+            path.display()
+        )
+    };
+    let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+    site.write(&[&unix("?mode=0600")]);
+    let supervisor = site.start();
+    assert_eq!(mode(), 0o600);
+    site.write(&[&unix("?mode=0660")]);
+    site.reload();
+    assert_eq!(mode(), 0o660);
+    site.write(&[&format!("listen = '{}?backlog=17'", uri(site.port))]);
+    site.reload();
+    assert!(!path.exists(), "its file goes with it");
+    let status = site.ask(&["status"]).said;
+    assert!(status.contains("0/17"), "{status}");
+    site.write(&[&unix("")]);
+    site.reload();
+    assert!(fs::metadata(&path).unwrap().file_type().is_socket());
+    assert_eq!(get(&Address::Unix(path.clone()), "/").unwrap().status, 200);
+    drop(supervisor);
+}
+
+#[test]
+fn names_are_those_of_the_new_file() {
+    let site = Site::new("version one");
+    site.write(&[&format!("listen = 'web={}'", uri(site.port))]);
+    let supervisor = site.start();
+    serves_with(&supervisor, "SOCKETMASTER_FD_NAMES", "web");
+    site.write(&[&format!("listen = 'site={}'", uri(site.port))]);
+    site.reload();
+    serves_with(&supervisor, "SOCKETMASTER_FD_NAMES", "site");
+}
