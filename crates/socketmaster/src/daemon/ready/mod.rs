@@ -15,6 +15,7 @@ use super::rundir::RunDir;
 use super::{Daemon, words};
 use crate::config::Readiness;
 use crate::core::WorkerId;
+use crate::launcher::FIRST_LISTENER;
 use crate::sys::fds;
 use einhorn::CommandSocket;
 use pipe::ReadyPipe;
@@ -43,7 +44,7 @@ impl Channel {
     /// first number that is not a listener's.
     ///
     /// # Errors
-    /// Out of descriptors; no run directory.
+    /// Out of descriptors; no run directory; the number is a listener's.
     pub fn open(
         readiness: &Readiness,
         id: WorkerId,
@@ -51,6 +52,10 @@ impl Channel {
         rundir: Option<&RunDir>,
     ) -> io::Result<(Option<Self>, Option<OwnedFd>)> {
         match readiness {
+            // The command line cannot tell where a listener is as many sockets as systemd passes.
+            Readiness::Fd(Some(number)) if (FIRST_LISTENER..free).contains(number) => Err(
+                io::Error::other(format!("descriptor {number} is a listener's")),
+            ),
             Readiness::Fd(number) => {
                 let (pipe, writer) = ReadyPipe::open(number.unwrap_or(free))?;
                 Ok((Some(Self::Pipe(pipe)), Some(writer)))
