@@ -77,6 +77,11 @@ const NEEDS: &[Need] = &[
         suite: "Puma, a Ruby server",
     },
     Need {
+        program: "/usr/share/perl5/Starlet/Server.pm",
+        package: "starlet",
+        suite: "Starlet, a Perl server made for Server::Starter",
+    },
+    Need {
         program: "s6-ipcserverd",
         package: "s6",
         suite: "s6, whose programs say that they are ready by a newline",

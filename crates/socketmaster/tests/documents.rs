@@ -22,6 +22,7 @@ const DOCUMENTS: [&str; 12] = [
     "docs/listeners.md",
     "docs/migrating.md",
     "docs/planted-bugs.md",
+    "docs/readiness.md",
 ];
 
 fn root() -> PathBuf {

@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use testbed::{App, Setup, Supervisor, fixture, free_port, program, setup, until};
+use testbed::{App, Setup, Supervisor, cannot_run, fixture, free_port, program, setup, until};
 
+/// As Debian has it.
+const STARLET: &str = "/usr/share/perl5/Starlet/Server.pm";
 const APPS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/adopt/apps");
 
 /// What the fixture finds when it is started with these words after its script.
@@ -171,6 +173,24 @@ fn puma_by_systemd() {
         &app,
     ];
     reloads(setup!().flag("-env=systemd").command(puma, &args), || ());
+}
+
+#[test]
+fn listenfd_by_systemd() {
+    let server = fixture().with_file_name("listenfd");
+    reloads(setup!().flag("-env=systemd").command(server, &[]), || ());
+}
+
+/// A Perl server made for Server::Starter.
+#[test]
+fn starlet_by_server_starter() {
+    let (Some(plackup), true) = (program("plackup"), Path::new(STARLET).exists()) else {
+        return cannot_run("Starlet is not installed");
+    };
+    let app = format!("{APPS}/app.psgi");
+    let args = ["-s", "Starlet", "-E", "production", "--max-workers=2", &app];
+    let setup = setup!().flag("-env=server-starter");
+    reloads(setup.command(plackup, &args), || ());
 }
 
 #[test]
