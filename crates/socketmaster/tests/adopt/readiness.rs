@@ -150,6 +150,42 @@ fn a_version_that_misses_a_listener_fails() {
     leaves_nothing(&mut service.supervisor);
 }
 
+/// Its own word is needed, and is not enough.
+#[test]
+fn the_word_that_is_asked_for_counts_when_all_is_bound() {
+    for (kind, word, why) in [
+        ("notify", "ready", "none of its processes said READY=1"),
+        (
+            "fd",
+            "newline",
+            "it wrote no newline to $SOCKETMASTER_READY_FD",
+        ),
+    ] {
+        let flags = [&format!("-ready={kind}"), "-ready-timeout=2s"];
+        let Some(mut service) = start(&format!("{BOTH}\n{word}"), &flags) else {
+            return;
+        };
+        service.deploy(BOTH);
+        service.supervisor.hup();
+        let why = format!("Generation 2 failed: it was not ready within 2000 ms: {why}");
+        service.supervisor.wait_for_line(&why);
+        service.supervisor.wait_for_line("Reload failed");
+        service.deploy(&format!(
+            "listen {{0}}\n{word}\nwait {{gate}}\nlisten {{1}}"
+        ));
+        service.supervisor.hup();
+        service
+            .supervisor
+            .wait_for_line("is not ready before it has");
+        assert_eq!(service.supervisor.log().count("Generation 3 is ready"), 0);
+        steps::go_on(service.app.path("gate"));
+        service
+            .supervisor
+            .wait_for_line("Reload done: generation 3");
+        leaves_nothing(&mut service.supervisor);
+    }
+}
+
 /// Nobody serves there, so no client waits there and no later version is asked for it.
 #[test]
 fn what_the_program_has_closed_itself_is_let_go() {

@@ -6,6 +6,7 @@ udp HOST:PORT      binds for datagrams, and takes a millisecond
 unix PATH          listens there, in place of a file that is left, and removes the file at its end
 wait PATH          goes on when there is this file
 ready              says READY=1
+newline            says so on descriptor $SOCKETMASTER_READY_FD
 claim HOST:PORT    binds another socket there over and over, as a server with a socket per worker does once
 away               goes on in a process of another session, and its parents end: the first of them passes TERM on
 last PATH          at TERM it serves no more, and ends when there is this file
@@ -105,6 +106,8 @@ def step(word, rest):
     elif word == "ready":
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
             manager.sendto(b"READY=1", os.environ["NOTIFY_SOCKET"])
+    elif word == "newline":
+        os.write(int(os.environ["SOCKETMASTER_READY_FD"]), b"\n")
     elif word == "claim":
         threading.Thread(target=claim, args=(inet(rest),), daemon=True).start()
     elif word == "away":
