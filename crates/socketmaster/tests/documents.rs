@@ -9,7 +9,7 @@ use std::process::Command;
 
 use socketmaster::cli::flags::FLAGS;
 
-const DOCUMENTS: [&str; 12] = [
+const DOCUMENTS: [&str; 13] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",

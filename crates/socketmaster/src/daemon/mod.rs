@@ -177,30 +177,6 @@ impl Daemon {
         }
     }
 
-    fn says_ready(&mut self, id: WorkerId) {
-        self.reap();
-        if !self.ready_too_early(id) {
-            self.handle(Event::Ready(id));
-        }
-    }
-
-    /// A worker that starts asks for time. The service manager is asked for it too while it waits for the same: with a
-    /// second more, so that it hears how it ended before its own patience ends.
-    fn extend(&mut self, id: WorkerId) {
-        let Some(worker) = self.workers.get(&id) else {
-            return;
-        };
-        let Some(span) = worker.asked.take() else {
-            return;
-        };
-        let starting = self.core.starting().any(|starting| starting == id);
-        if starting && self.core.attempted() == Some(worker.generation) {
-            self.manager
-                .extend(span.saturating_add(Duration::from_secs(1)));
-        }
-        self.handle(Event::Extend(id, span));
-    }
-
     fn signal(&mut self, number: i32, pid: u32) {
         match number {
             libc::SIGHUP => self.reload(),

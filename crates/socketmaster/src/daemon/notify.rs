@@ -48,9 +48,9 @@ impl Says {
 /// The time that a worker has asked for, until the daemon takes note of it: so there is never more than one such word
 /// of it in the daemon's queue.
 #[derive(Clone, Debug, Default)]
-pub struct Asked(Arc<Mutex<Option<Duration>>>);
+pub struct Extension(Arc<Mutex<Option<Duration>>>);
 
-impl Asked {
+impl Extension {
     /// Asks. Whether the daemon is to be told, because it has taken note of all that was asked before.
     #[must_use]
     pub fn ask(&self, span: Duration) -> bool {

@@ -10,7 +10,7 @@ use super::guard::Sockets;
 use super::inputs::Inputs;
 use super::listeners::Listener;
 use super::log::Log;
-use super::notify::{Asked, NotifySocket, Says};
+use super::notify::{Extension, NotifySocket, Says};
 use super::ready::Channel;
 use super::rundir::RunDir;
 use super::start::{Prepared, Queue, StartUpError, log_options, policy, read_signals};
@@ -173,7 +173,7 @@ impl Daemon {
             notify,
             channel: held.channel.map(Channel::resume).transpose()?,
             says: Says::resume(held.says),
-            asked: Asked::default(),
+            extension: Extension::default(),
             launch,
             error: held.error,
             calls: match held.calls {

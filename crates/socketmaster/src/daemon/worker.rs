@@ -7,18 +7,17 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::adopt::Calls;
 use super::command::{self, LookupError};
 use super::inputs::{Input, Inputs, Task};
 use super::listeners::Listener;
 use super::log::Log;
-use super::notify::{Asked, NotifySocket, Says};
-use super::ready::Channel;
+use super::notify::{Extension, NotifySocket, Says};
+use super::ready::{self, Channel};
 use super::rundir::RunDir;
 use crate::config::source::Kept;
-use crate::config::{Adopt, Config, Orphans};
+use crate::config::{Adopt, Config, Orphans, Readiness};
 use crate::core::{Generation, Time, WorkerId};
 use crate::launcher;
 use crate::sys::process::Child;
@@ -28,7 +27,6 @@ use crate::sys::watched::Watched;
 use crate::sys::{clock, scm};
 use crate::wire::environment;
 use crate::wire::launch::{Adopting, LaunchError, Setup, Trap, UserIds};
-use crate::wire::notify::Notice;
 use crate::wire::protocol::{Passed, Protocol};
 use crate::wire::uri::{Address, ListenUri};
 
@@ -76,7 +74,7 @@ pub struct Worker {
     /// What it last said there of itself.
     pub says: Says,
     /// The time that it has asked for.
-    pub asked: Asked,
+    pub extension: Extension,
     /// The launcher's socket, until the program runs.
     pub launch: Option<Arc<OwnedFd>>,
     /// Why the program could not be executed.
@@ -181,6 +179,10 @@ impl Recipe {
             });
             socket.ok()
         });
+        if notify.is_none() && self.config.readiness == Readiness::Notify {
+            let error = io::Error::other("it has no notify socket");
+            return Err(StartError::Channel(error));
+        }
         let free = launcher::FIRST_LISTENER + i32::try_from(listeners.len()).unwrap_or(0);
         let channel = Channel::open(&self.config.readiness, id, free, rundir);
         let (channel, ready) = channel.map_err(StartError::Channel)?;
@@ -216,7 +218,7 @@ impl Recipe {
             notify,
             channel,
             says: Says::default(),
-            asked: Asked::default(),
+            extension: Extension::default(),
             launch: Some(Arc::clone(&ours)),
             error: None,
             calls: None,
@@ -367,26 +369,8 @@ impl Worker {
         self.listen_to_launcher(id, inputs)?;
         let (uid, counts) = (recipe.uid(), recipe.config.readiness.hears_notify());
         if let Some(notify) = &self.notify {
-            let inputs = inputs.clone();
-            // Once is enough: a program that repeats it without end must not fill the queue. It is read on, because
-            // others that find the socket full would wait.
-            let mut said = false;
-            let (says, asked) = (self.says.clone(), self.asked.clone());
-            let mut telling: Option<Task> = None;
-            let pass_on = move |notice: Notice| {
-                if let Some(status) = notice.status {
-                    says.set(status);
-                    if telling.as_ref().is_none_or(Task::is_over) {
-                        telling = Some(tell(id, says.clone(), inputs.clone()));
-                    }
-                }
-                // Before the word that ends the start.
-                if notice.extend.is_some_and(|span| asked.ask(span)) {
-                    let _ = inputs.send(Input::Asks(id));
-                }
-                let tells = notice.ready && counts && !std::mem::replace(&mut said, true);
-                !tells || inputs.send(Input::Ready(id)).is_ok()
-            };
+            let (says, extension) = (self.says.clone(), self.extension.clone());
+            let pass_on = ready::notices(id, counts, says, extension, inputs.clone());
             let listening = NotifySocket::listen(Arc::clone(notify.socket()), uid, pass_on);
             self.tasks.push(Task::spawn(listening));
         }
@@ -396,19 +380,6 @@ impl Worker {
         }
         Ok(())
     }
-}
-
-/// Tells the daemon of a worker's words, and once more in a while if they have changed by then: a program may change
-/// them as often as it likes.
-fn tell(id: WorkerId, says: Says, inputs: Inputs) -> Task {
-    let told = says.get();
-    let _ = inputs.send(Input::Says(id));
-    Task::spawn(async move {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        if says.get() != told {
-            let _ = inputs.send(Input::Says(id));
-        }
-    })
 }
 
 /// Where all that can be adopted has a port, no file has to be guarded.

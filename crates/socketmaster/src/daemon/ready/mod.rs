@@ -1,12 +1,15 @@
 //! How a worker says that it is ready, where `-ready` asks for a way of its own: a newline on a descriptor, or an ACK
-//! on a command socket. `READY=1` has its socket in any case (see [`super::notify`]).
+//! on a command socket. `READY=1` has its socket in any case (see [`super::notify`]). And what the daemon makes of the
+//! word.
 
 mod einhorn;
+mod notices;
 mod pipe;
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,10 +17,11 @@ use super::inputs::{Inputs, Task};
 use super::rundir::RunDir;
 use super::{Daemon, words};
 use crate::config::Readiness;
-use crate::core::WorkerId;
+use crate::core::{Event, WorkerId};
 use crate::launcher::FIRST_LISTENER;
 use crate::sys::fds;
 use einhorn::CommandSocket;
+pub use notices::notices;
 use pipe::ReadyPipe;
 
 /// A way of one worker's own to say that it is ready.
@@ -153,6 +157,31 @@ impl HeldChannel {
 }
 
 impl Daemon {
+    /// A worker says that it is ready, in the way that counts for it.
+    pub(super) fn says_ready(&mut self, id: WorkerId) {
+        self.reap();
+        if !self.ready_too_early(id) {
+            self.handle(Event::Ready(id));
+        }
+    }
+
+    /// A worker that starts asks for time. The service manager is asked for it too while it waits for the same: with a
+    /// second more, so that it hears how it ended before its own patience ends.
+    pub(super) fn extend(&mut self, id: WorkerId) {
+        let Some(worker) = self.workers.get(&id) else {
+            return;
+        };
+        let Some(span) = worker.extension.take() else {
+            return;
+        };
+        let starting = self.core.starting().any(|starting| starting == id);
+        if starting && self.core.attempted() == Some(worker.generation) {
+            self.manager
+                .extend(span.saturating_add(Duration::from_secs(1)));
+        }
+        self.handle(Event::Extend(id, span));
+    }
+
     /// Why a worker with a channel of its own was not ready in time, if more is known than that it was silent.
     pub(super) fn why_unsaid(&self, id: WorkerId) -> Option<String> {
         let instead = self.workers.get(&id)?.channel.as_ref()?.instead()?;
