@@ -36,7 +36,7 @@ pub enum NoReader {
     #[error("the log cannot be read now: what it is written to takes nothing")]
     Stuck,
     /// The forwarder has ended, or is one of a version that knows nothing of this.
-    #[error("the log cannot be read now: try again")]
+    #[error("the log cannot be read now: its forwarder ended just now, or is of an older version")]
     Ended,
 }
 
