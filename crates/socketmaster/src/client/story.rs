@@ -57,11 +57,16 @@ impl Story {
             }
             Progress::Says {
                 generation,
+                slot,
                 pid,
                 text,
             } => {
+                let which = self.which(*slot);
                 self.says = printable(text);
-                format!("generation {generation} says: {} (pid {pid})", self.says)
+                format!(
+                    "generation {generation} says: {} ({which}pid {pid})",
+                    self.says
+                )
             }
             Progress::Ready {
                 generation,
@@ -193,6 +198,7 @@ mod tests {
         assert_eq!(
             hear(Progress::Says {
                 generation: 3,
+                slot: 0,
                 pid: 77,
                 text: "warm\ring".into()
             }),

@@ -64,6 +64,9 @@ pub enum Progress {
     Says {
         /// Its generation.
         generation: u64,
+        /// Its slot in the generation, from 0 on.
+        #[serde(default)]
+        slot: u32,
         /// Its pid.
         pid: i32,
         /// Its words.

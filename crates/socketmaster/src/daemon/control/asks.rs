@@ -283,12 +283,13 @@ impl Daemon {
         if let Some(worker) = self.workers.get(&id).filter(|_| starting)
             && let Some(text) = worker.says.get()
         {
-            let (generation, pid) = (worker.generation.0, worker.child.pid());
-            self.tell_watchers(&Progress::Says {
-                generation,
-                pid,
+            let progress = Progress::Says {
+                generation: worker.generation.0,
+                slot: worker.slot,
+                pid: worker.child.pid(),
                 text,
-            });
+            };
+            self.tell_watchers(&progress);
         }
     }
 
