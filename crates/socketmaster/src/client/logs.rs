@@ -1,12 +1,18 @@
 //! `socketmaster logs`: the last lines of the log, and those to come.
 
 use std::io::{self, Write, stdout};
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use super::find::Instance;
 use super::link::Part;
 use super::words::printable;
 use super::{ClientError, status_of};
 use crate::wire::control::LogsRequest;
+
+/// How long a supervisor that says no may take to have ended.
+const ENDING: Duration = Duration::from_secs(1);
 
 /// Prints what is wanted as it stands in the log. One that follows goes on through an upgrade of the supervisor, and
 /// ends with it.
@@ -24,6 +30,10 @@ pub(super) async fn run(
                 Err(error) => return Err(ClientError::Print(error)),
             },
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                // One that connects again may come into the end of the supervisor.
+                if wanted.after.is_some() && timeout(ENDING, instance.ended()).await.is_ok() {
+                    return Ok(status_of::DONE);
+                }
                 return Err(ClientError::Refused {
                     name: printable(&instance.status.name),
                     why: error.to_string(),
