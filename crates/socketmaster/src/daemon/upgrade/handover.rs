@@ -150,7 +150,11 @@ pub struct HeldWorker {
 }
 
 impl Handover {
-    pub(super) fn read(bytes: &[u8]) -> io::Result<Self> {
+    /// Reads what [`Handover::exec`] left, or an older version of it.
+    ///
+    /// # Errors
+    /// It is no such state, or of a version that this one does not know.
+    pub fn read(bytes: &[u8]) -> io::Result<Self> {
         let state: Self = serde_json::from_slice(bytes)?;
         if state.version == VERSION {
             return Ok(state);
