@@ -8,7 +8,7 @@ use std::str;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use socketmaster::daemon::upgrade::Handover;
-use socketmaster::wire::control::{Progress, ReloadRequest, ScaleRequest, Status};
+use socketmaster::wire::control::{LogsRequest, Progress, ReloadRequest, ScaleRequest, Status};
 use socketmaster::wire::exposition::Format;
 use socketmaster::wire::forward::{FromForwarder, MESSAGE_MAX, ToForwarder};
 use socketmaster::wire::launch::{Adopting, LaunchError, Setup};
@@ -54,7 +54,11 @@ pub fn control_request(bytes: &[u8]) {
     comes_back::<ScaleRequest>(bytes);
     comes_back::<Progress>(bytes);
     comes_back::<Status>(bytes);
-    let _ = Format::accepted(&String::from_utf8_lossy(bytes));
+    let text = String::from_utf8_lossy(bytes);
+    let _ = Format::accepted(&text);
+    if let Ok(query) = LogsRequest::from_query(&text) {
+        assert_eq!(LogsRequest::from_query(&query.to_query()), Ok(query));
+    }
 }
 
 /// What a worker says on its notify socket: it is ready if a line says so, and only then.
