@@ -118,7 +118,7 @@ fn a_first_generation_that_fails_fails_the_start() {
 }
 
 #[test]
-fn a_reload_is_reloading_until_it_has_its_verdict_and_a_failed_one_hangs_nobody() {
+fn a_reload_is_reloading_until_it_has_its_verdict_and_fails_where_that_is_a_failure() {
     let Some(machine) = Machine::start() else {
         return;
     };
@@ -141,7 +141,8 @@ fn a_reload_is_reloading_until_it_has_its_verdict_and_a_failed_one_hangs_nobody(
     assert_ne!(second, first);
 
     machine.deploy("broken");
-    machine.order(&["reload", UNIT]);
+    let reload = machine.systemctl(&["reload", UNIT]);
+    assert_eq!(reload.status.code(), Some(1), "{reload:?}");
     let status = machine.wait_for(UNIT, "StatusText", |status| {
         status.starts_with("Reload failed")
     });
