@@ -214,3 +214,40 @@ fn promtool_finds_nothing_to_complain_of() {
         String::from_utf8_lossy(&said)
     );
 }
+
+#[test]
+fn what_the_documents_say_of_them_is_what_is_shown() {
+    let app = App::new("version one\nnotify");
+    let it = Shown::start(setup!().app(&app));
+    it.supervisor.hup();
+    it.until_it_is("reloads_total{result=\"done\"}", 1.0);
+    let document = include_str!("../../../docs/metrics.md");
+    let documented: Vec<_> = document
+        .lines()
+        .filter(|line| line.starts_with("| `socketmaster_"))
+        .collect();
+    assert_eq!(documented, rows(&it.page()));
+}
+
+/// A page of metrics as rows of a table.
+fn rows(page: &str) -> Vec<String> {
+    let mut helps = std::collections::BTreeMap::new();
+    let mut rows = Vec::new();
+    for line in page.lines() {
+        if let Some(line) = line.strip_prefix("# HELP ") {
+            helps.extend([line.split_once(' ').unwrap()]);
+        }
+        let Some((name, kind)) = line
+            .strip_prefix("# TYPE ")
+            .and_then(|line| line.split_once(' '))
+        else {
+            continue;
+        };
+        let series = format!("{name}{{");
+        let labels = page.lines().find_map(|line| line.strip_prefix(&series));
+        let label = labels.and_then(|labels| labels.split_once('='));
+        let label = label.map_or(String::new(), |(label, _)| format!("`{label}`"));
+        rows.push(format!("| `{name}` | {kind} | {label} | {} |", helps[name]));
+    }
+    rows
+}
