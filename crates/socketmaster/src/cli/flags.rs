@@ -212,7 +212,9 @@ pub const FLAGS: &[Flag] = &[
         default: Some("auto"),
         group: Group::Reload,
         help: "What shows that a program is ready. auto: what -start says. notify: READY=1 to $NOTIFY_SOCKET. \
-               fd or fd:N: a newline on descriptor $SOCKETMASTER_READY_FD. einhorn: an ACK to $EINHORN_SOCK_PATH.",
+               fd or fd:N: a newline on descriptor $SOCKETMASTER_READY_FD. einhorn: an ACK to $EINHORN_SOCK_PATH. \
+               http://HOST:PORT/PATH: a 2xx answer of this very program; exec:COMMAND: that command's exit status 0. \
+               With {port} there and in the program's arguments, each worker has a port of its own.",
         set: |draft, value| {
             draft.ready = values::readiness(value)?;
             Ok(())
@@ -273,7 +275,8 @@ pub const FLAGS: &[Flag] = &[
         default: Some("0s"),
         group: Group::Reload,
         help: "How long new workers must live on, once ready, before the old ones are told to stop. If one ends within \
-               that time, the reload has failed and the old ones serve on. A rolling reload bakes each step.",
+               that time, or a check of -ready fails three times in a row, the reload has failed and the old ones serve \
+               on. A rolling reload bakes each step.",
         set: |draft, value| {
             draft.bake = values::duration(value)?;
             Ok(())

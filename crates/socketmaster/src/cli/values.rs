@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::config::{Check, MOST_WORKERS, Readiness};
+use crate::config::{Check, CheckError, MOST_WORKERS, Readiness};
 use crate::nearest::nearest;
 use crate::wire::protocol::Protocol;
 use crate::wire::uri::UriError;
@@ -62,6 +62,9 @@ pub enum ValueError {
         /// The kind that was probably meant.
         nearest: Option<&'static str>,
     },
+    /// Not a check.
+    #[error(transparent)]
+    Check(#[from] CheckError),
     /// Not a descriptor on which a program can say that it is ready.
     #[error("N must be 1 or a number from 3 to {MOST_FD}: 0 is the program's input and 2 its log")]
     ReadyFd,
@@ -111,16 +114,19 @@ pub fn protocols(value: &OsStr) -> Result<Vec<Protocol>, ValueError> {
 /// How a program shows that it is ready; `None` is `auto`, whose settle time has a flag of its own.
 pub fn readiness(value: &OsStr) -> Result<Option<Readiness>, ValueError> {
     if let Some(command) = value.as_bytes().strip_prefix(b"exec:") {
-        let command = OsStr::from_bytes(command).to_owned();
-        return Ok(Some(Readiness::Check(Check::Exec(command))));
+        let check = Check::exec(OsStr::from_bytes(command))?;
+        return Ok(Some(Readiness::Check(check)));
     }
     let kind = text(value)?;
+    if let Some(address) = kind.strip_prefix("http://") {
+        return Ok(Some(Readiness::Check(Check::http(address)?)));
+    }
     Ok(Some(match kind {
         "auto" => return Ok(None),
         "notify" => Readiness::Notify,
         "fd" => Readiness::Fd(None),
         "einhorn" => Readiness::Einhorn,
-        _ if kind.starts_with("http://") => Readiness::Check(Check::Http(kind.into())),
+        _ if kind.starts_with("https://") => return Err(CheckError::Https.into()),
         _ => match kind.strip_prefix("fd:") {
             Some(number) => Readiness::Fd(Some(ready_fd(number)?)),
             None => {
@@ -396,11 +402,11 @@ mod tests {
             ("einhorn", Some(Readiness::Einhorn)),
             (
                 "http://:80/ok",
-                Some(Readiness::Check(Check::Http("http://:80/ok".into()))),
+                Check::http(":80/ok").ok().map(Readiness::Check),
             ),
             (
-                "exec:./ok",
-                Some(Readiness::Check(Check::Exec("./ok".into()))),
+                "exec:./ok a",
+                Check::exec(OsStr::new("./ok a")).ok().map(Readiness::Check),
             ),
         ] {
             assert_eq!(read(text), Ok(kind), "{text}");
@@ -413,9 +419,15 @@ mod tests {
             ("ein", Some("einhorn")),
             ("http:/", Some("http://")),
             ("", None),
-            ("https://x", Some("http://")),
         ] {
             assert_eq!(read(text), Err(ValueError::Ready { nearest }), "{text}");
+        }
+        for (text, error) in [
+            ("https://x", CheckError::Https),
+            ("http://x:1", CheckError::Host("x".into())),
+            ("exec:", CheckError::NoCommand),
+        ] {
+            assert_eq!(read(text), Err(ValueError::Check(error)), "{text}");
         }
     }
 

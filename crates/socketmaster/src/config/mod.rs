@@ -10,7 +10,9 @@ use std::time::Duration;
 use crate::wire::env_file::Variables;
 use crate::wire::protocol::Protocol;
 use crate::wire::uri::ListenUri;
+pub use check::{Check, CheckError, ExecCheck, HttpCheck};
 
+pub mod check;
 pub mod listeners;
 pub mod source;
 pub mod stop_signals;
@@ -134,15 +136,6 @@ impl Readiness {
     pub fn hears_notify(&self) -> bool {
         matches!(self, Self::Auto { .. } | Self::Notify)
     }
-}
-
-/// What is asked whether a worker is ready.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Check {
-    /// This URL, beginning with `http://`.
-    Http(String),
-    /// This command.
-    Exec(OsString),
 }
 
 /// What to do when a worker ends by itself.

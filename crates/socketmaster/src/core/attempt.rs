@@ -13,7 +13,7 @@
 //! The very first start has nothing to take over from: all slots are one step, without a bake. Where programs bind for
 //! themselves slot 0 goes ahead, because only what it has bound can be given to the others.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +23,7 @@ use super::types::{
     Action, Ending, Generation, Reason, Request, Share, Time, Verdict, Why, WorkerId,
 };
 use super::worker::Phase;
-use super::{Aim, Supervisor};
+use super::{Aim, SIGKILL, Sign, Supervisor};
 
 /// A generation that is to become the serving one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -34,6 +34,9 @@ pub(super) struct Attempt {
     step: BTreeMap<u32, WorkerId>,
     /// When the step takes over, once all of it is ready.
     pub(super) bakes_until: Option<Time>,
+    /// Who has passed a check since then.
+    #[serde(default)]
+    passed: BTreeSet<WorkerId>,
     /// The slots whose turn comes after that.
     later: VecDeque<u32>,
     /// How many slots it has taken over.
@@ -77,6 +80,7 @@ impl Supervisor {
             requests,
             step: BTreeMap::new(),
             bakes_until: None,
+            passed: BTreeSet::new(),
             later: (0..self.state.wanted).collect(),
             replaced: 0,
             prepared,
@@ -177,18 +181,50 @@ impl Supervisor {
         if !attempt.step.values().all(is_ready) {
             return;
         }
-        let bake = self.policies.of(attempt.generation).bake;
+        let Policy { bake, sign, .. } = *self.policies.of(attempt.generation);
         if self.state.serving.is_none() {
             if !attempt.later.is_empty() {
                 return self.begin_step(now, out);
             }
         } else if !bake.is_zero() {
             let until = *attempt.bakes_until.get_or_insert(now + bake);
-            if now < until {
+            let passed = |id| attempt.passed.contains(id);
+            if now < until || sign == Sign::Check && !attempt.step.values().all(passed) {
                 return;
             }
         }
         self.take_over(now, out);
+    }
+
+    /// Whether there is something to bake: the very first start has nobody to go back to.
+    pub(super) fn bakes(&self) -> bool {
+        let attempt = self.state.attempt.as_ref();
+        let bakes = attempt.is_some_and(|a| !self.policies.of(a.generation).bake.is_zero());
+        bakes && self.state.serving.is_some()
+    }
+
+    /// A ready worker has passed a check. The first one after the bake lets it take over.
+    pub(super) fn passed(&mut self, now: Time, id: WorkerId, out: &mut Vec<Action>) {
+        if let Some(attempt) = &mut self.state.attempt
+            && attempt.has(id)
+            && self.policies.of(attempt.generation).sign == Sign::Check
+            && attempt.bakes_until.is_some_and(|until| until <= now)
+        {
+            attempt.passed.insert(id);
+            self.advance(now, out);
+        }
+    }
+
+    /// A ready worker has failed its checks: in the bake the attempt has failed, and it is withdrawn with its fellows.
+    pub(super) fn unfit(&mut self, now: Time, id: WorkerId, out: &mut Vec<Action>) {
+        let worker = self.state.workers.get(&id);
+        if let Some(worker) = worker.filter(|w| w.is_ready())
+            && self.bakes()
+            && self.is_in_step(id)
+        {
+            out.push(Action::Failed(id, worker.generation, Reason::Unfit));
+            self.fail(now, Reason::Unfit, Ending::Signal(SIGKILL), out);
+        }
     }
 
     fn take_over(&mut self, now: Time, out: &mut Vec<Action>) {
@@ -198,6 +234,7 @@ impl Supervisor {
         let generation = attempt.generation;
         let step = std::mem::take(&mut attempt.step);
         attempt.bakes_until = None;
+        attempt.passed.clear();
         for slot in step.keys() {
             attempt.replaced += 1;
             self.fill(*slot, generation);

@@ -133,7 +133,10 @@ impl Supervisor {
             let policy = self.policies.of(w.generation);
             w.ready_at(policy).into_iter().chain(w.killed_at(policy))
         });
-        let baked = self.state.attempt.as_ref().and_then(|a| a.bakes_until);
+        // With a check it is a check that ends the bake.
+        let baked = self.state.attempt.as_ref();
+        let baked = baked.filter(|a| self.policies.of(a.generation).sign != Sign::Check);
+        let baked = baked.and_then(|a| a.bakes_until);
         phases.chain(self.next_restart()).chain(baked).min()
     }
 
@@ -175,6 +178,22 @@ impl Supervisor {
     fn standing(&self) -> &Policy {
         let serving = self.state.serving.unwrap_or(Generation(0));
         self.policies.of(serving)
+    }
+
+    /// When the step under way has baked, once all of it is ready.
+    #[must_use]
+    pub fn bakes_until(&self) -> Option<Time> {
+        self.state.attempt.as_ref().and_then(|a| a.bakes_until)
+    }
+
+    /// Whether this worker is to be checked: until it is ready, and on through its bake.
+    #[must_use]
+    pub fn is_checked(&self, worker: WorkerId) -> bool {
+        match self.state.workers.get(&worker).map(|w| w.phase) {
+            Some(Phase::Starting { .. }) => true,
+            Some(Phase::Ready { .. }) => self.bakes() && self.is_in_step(worker),
+            Some(Phase::Draining { .. } | Phase::Killed) | None => false,
+        }
     }
 
     /// How many workers are wanted.
@@ -227,6 +246,8 @@ impl Supervisor {
                     worker.extend(now + span);
                 }
             }
+            Event::Passed(id) => self.passed(now, id, &mut out),
+            Event::Unfit(id) => self.unfit(now, id, &mut out),
             Event::Exited(id, ending) => self.exited(now, id, ending, &mut out),
             Event::Timeout => self.expire(now, &mut out),
         }
@@ -338,7 +359,7 @@ impl Supervisor {
         out.push(Action::Failed(id, worker.generation, reason));
         let ending = match reason {
             Reason::Ended(ending) | Reason::DidNotLast(ending) => ending,
-            Reason::NotReady | Reason::Unprepared => Ending::Signal(SIGKILL),
+            Reason::NotReady | Reason::Unprepared | Reason::Unfit => Ending::Signal(SIGKILL),
         };
         if self.is_in_step(id) {
             self.fail(now, reason, ending, out);

@@ -47,6 +47,8 @@ pub enum Sign {
     Life(Duration),
     /// None: only the event.
     Word,
+    /// None: only the event, and at the end of the bake [`Event::Passed`](super::Event::Passed).
+    Check,
 }
 
 impl From<&Readiness> for Sign {
@@ -54,9 +56,8 @@ impl From<&Readiness> for Sign {
         match readiness {
             Readiness::Auto { settle } => Self::Waiting { settle: *settle },
             Readiness::Timer(after) => Self::Life(*after),
-            Readiness::Notify | Readiness::Fd(_) | Readiness::Einhorn | Readiness::Check(_) => {
-                Self::Word
-            }
+            Readiness::Notify | Readiness::Fd(_) | Readiness::Einhorn => Self::Word,
+            Readiness::Check(_) => Self::Check,
         }
     }
 }

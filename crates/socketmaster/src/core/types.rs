@@ -62,6 +62,10 @@ pub enum Event {
     Waiting(WorkerId, bool),
     /// Nothing can be seen of the worker (`true`): time must decide; or something can be seen after all (`false`).
     Blind(WorkerId, bool),
+    /// The worker, which is ready, has passed one more check.
+    Passed(WorkerId),
+    /// The worker, which is ready, has failed too many checks.
+    Unfit(WorkerId),
     /// The worker's process is gone.
     Exited(WorkerId, Ending),
     /// [`Supervisor::next_deadline`](super::Supervisor::next_deadline) has come.
@@ -143,6 +147,8 @@ pub enum Reason {
     DidNotLast(Ending),
     /// What the new generation needs was not to be had.
     Unprepared,
+    /// The new worker was ready, but failed its checks before it took over.
+    Unfit,
 }
 
 /// How many slots a reload that failed had taken over before.

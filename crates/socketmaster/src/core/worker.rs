@@ -115,7 +115,7 @@ impl Worker {
                 let lived = launched.filter(|_| blind).map(|at| at + BLIND_WAIT);
                 settled.into_iter().chain(lived).min()
             }
-            Sign::Word => None,
+            Sign::Word | Sign::Check => None,
         }
     }
 

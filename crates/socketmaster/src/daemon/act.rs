@@ -75,6 +75,7 @@ impl Daemon {
         let started = recipe.start(
             seat,
             &passed,
+            &self.chosen_ports(),
             self.rundir.as_ref(),
             &mut self.log,
             &self.inputs,
@@ -108,6 +109,7 @@ impl Daemon {
         // Without an error it became the program, unless it was killed before that: then it is at its end.
         if worker.launch.is_none() && worker.error.is_none() && worker.child.has_program() {
             self.handle(Event::Launched(id));
+            self.check(id);
         }
     }
 
@@ -185,9 +187,10 @@ impl Daemon {
     fn failed(&mut self, id: WorkerId, generation: Generation, reason: Reason) {
         let recipe = Arc::clone(self.recipes.of(generation));
         let config = &recipe.config;
-        let late = reason == Reason::NotReady;
-        let late = late.then(|| self.why_not_adopted(id).or_else(|| self.why_unsaid(id)));
-        let why = match self.errors.remove(&id).or(late.flatten()) {
+        let late = || self.why_not_adopted(id).or_else(|| self.why_unsaid(id));
+        let late = (reason == Reason::NotReady).then(late).flatten();
+        let not_ready = self.why_check(id, reason).or(late);
+        let why = match self.errors.remove(&id).or(not_ready) {
             Some(error) => error,
             None => words::failure(reason, &config.readiness, config.ready_timeout),
         };

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
 
+use super::check::Failure;
 use super::control::Ask;
 use crate::core::WorkerId;
 use crate::sys::seccomp::Call;
@@ -22,6 +23,12 @@ pub enum Input {
     Asks(WorkerId),
     /// The worker has said something of itself.
     Says(WorkerId),
+    /// It is time to check whether the worker is ready.
+    CheckDue(WorkerId),
+    /// What the check said.
+    Checked(WorkerId, Result<(), Failure>),
+    /// The command that checks the worker has had its time.
+    CheckLate(WorkerId),
     /// The forwarder has read this pipe to its end.
     PipeClosed(u64),
     /// The forwarder takes messages again.

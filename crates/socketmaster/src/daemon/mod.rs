@@ -5,6 +5,7 @@
 //! system call here and nowhere else. A call that fails comes back as an event, never as an early return.
 
 pub mod adopt;
+pub mod check;
 pub mod command;
 pub mod control;
 pub mod inputs;
@@ -159,6 +160,9 @@ impl Daemon {
             Input::Ready(id) => self.says_ready(id),
             Input::Asks(id) => self.extend(id),
             Input::Says(id) => self.tell_says(id),
+            Input::CheckDue(id) => self.check(id),
+            Input::Checked(id, outcome) => self.checked(id, outcome),
+            Input::CheckLate(id) => self.check_late(id),
             Input::PipeClosed(pipe) => self.log.closed(pipe),
             Input::LogRoom => self.log.flush(),
             Input::LogRestart => self.log.restart(),
@@ -246,6 +250,7 @@ impl Daemon {
                 self.perform(action);
             }
         }
+        self.end_checks();
     }
 
     /// Takes note of every child that has ended. Cheap when there is none, and done before each decision that asks
@@ -261,7 +266,7 @@ impl Daemon {
             } else if self.preflight.as_ref().is_some_and(|p| p.pid() == pid) {
                 process::reap(pid);
                 self.answered = self.preflight.take();
-            } else {
+            } else if !self.check_ended(pid, end) {
                 // The forwarder, an orphan whose parent was a worker, or one that we had before.
                 self.log.ended(pid);
                 self.inherited.retain(|inherited| *inherited != pid);

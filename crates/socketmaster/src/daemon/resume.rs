@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Daemon;
 use super::adopt::{Calls, Taken};
+use super::check::Checking;
 use super::control::{Control, Public};
 use super::guard::Sockets;
 use super::inputs::Inputs;
@@ -16,6 +17,7 @@ use super::rundir::RunDir;
 use super::start::{Prepared, Queue, StartUpError, log_options, policy, read_signals};
 use super::upgrade::{Handover, HeldWorker};
 use super::worker::{Keyed, Recipe, Watching, Worker};
+use crate::config::Readiness;
 use crate::config::source::Source;
 use crate::core::{ByGeneration, Ending, Event, Supervisor};
 use crate::sys::fds;
@@ -112,6 +114,9 @@ pub(super) fn resume(
     }
     // Whoever ended while nobody looked has left a zombie and no further signal.
     daemon.reap();
+    for id in daemon.workers.keys().copied().collect::<Vec<_>>() {
+        daemon.check(id);
+    }
     Ok(daemon)
 }
 
@@ -182,6 +187,14 @@ impl Daemon {
             },
             no_new_privileges: false,
             ready_at: held.ready_at,
+            check: match (
+                &held.check,
+                &self.recipes.of(held.generation).config.readiness,
+            ) {
+                (Some(held), _) => Some(Checking::from_held(held)),
+                (None, Readiness::Check(_)) => Some(Checking::default()),
+                (None, _) => None,
+            },
             sight: Watching {
                 waiting: held.waiting,
                 blind: held.blind,

@@ -51,6 +51,7 @@ pub fn failure(reason: Reason, readiness: &Readiness, timeout: Duration) -> Stri
             ending.status()
         ),
         Reason::Unprepared => "what it needs was not to be had".into(),
+        Reason::Unfit => "it was ready, but failed its checks before it took over".into(),
         Reason::NotReady => {
             let seen = match readiness {
                 Readiness::Auto { .. } => {

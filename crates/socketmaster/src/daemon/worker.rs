@@ -1,5 +1,6 @@
 //! Starting a worker: from what the operator asked for to a launcher that is about to become the program.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -9,6 +10,7 @@ use std::process::{self, Command, Stdio};
 use std::sync::Arc;
 
 use super::adopt::Calls;
+use super::check::{Checking, PORT_VARIABLE};
 use super::command::{self, LookupError};
 use super::inputs::{Input, Inputs, Task};
 use super::listeners::Listener;
@@ -16,6 +18,7 @@ use super::log::Log;
 use super::notify::{Extension, NotifySocket, Says};
 use super::ready::{self, Channel};
 use super::rundir::RunDir;
+use crate::config::check::with_port;
 use crate::config::source::Kept;
 use crate::config::{Adopt, Config, Orphans, Readiness};
 use crate::core::{Generation, Time, WorkerId};
@@ -85,6 +88,8 @@ pub struct Worker {
     pub no_new_privileges: bool,
     /// When it became ready.
     pub ready_at: Option<Time>,
+    /// Its checks, if it is checked.
+    pub check: Option<Checking>,
     /// What has been seen of it while it is starting.
     pub sight: Watching,
     /// What listens to it.
@@ -148,7 +153,7 @@ impl Recipe {
         command::look_up(&self.config.command, &self.directory)
     }
 
-    /// Starts a worker. What becomes of it is reported to `inputs`.
+    /// Starts a worker. What becomes of it is reported to `inputs`. `ports` are those that other workers were given.
     ///
     /// # Errors
     /// See [`StartError`]; nothing is left of the try.
@@ -156,6 +161,7 @@ impl Recipe {
         &self,
         seat: Seat,
         listeners: &[&Listener],
+        ports: &BTreeSet<u16>,
         rundir: Option<&RunDir>,
         log: &mut Log,
         inputs: &Inputs,
@@ -166,8 +172,14 @@ impl Recipe {
             slot,
         } = seat;
         let program = self.program()?;
-        let args = &self.config.args;
-        log.say(format!("Starting {}", command::shown(&program, args)));
+        let check = match &self.config.readiness {
+            Readiness::Check(check) => Some(Checking::new(check, ports)),
+            _ => None,
+        };
+        let port = check.as_ref().and_then(|check| check.port);
+        let args = self.config.args.iter().map(|arg| with_port(arg, port));
+        let args: Vec<_> = args.collect();
+        log.say(format!("Starting {}", command::shown(&program, &args)));
         // Without one it can still be seen to be ready; a directory that somebody removed is no reason not to serve.
         let notify = rundir.and_then(|dir| {
             let socket = NotifySocket::bind(dir.path(), id);
@@ -193,7 +205,7 @@ impl Recipe {
         // This very image, not what stands at its path by now: that may be another version, or broken.
         let child = Command::new("/proc/self/exe")
             .arg0(launcher::NAME)
-            .arg(self.setup(listeners.len(), channel.as_ref()))
+            .arg(written(&self.setup(listeners.len(), channel.as_ref())))
             .args([
                 self.directory.as_os_str(),
                 program.as_os_str(),
@@ -202,6 +214,7 @@ impl Recipe {
             .args(args)
             .env_clear()
             .envs(self.environment(seat, listeners, notify.as_ref(), channel.as_ref()))
+            .envs(port.map(|port| (PORT_VARIABLE, port.to_string())))
             .stdin(Stdio::from(theirs))
             .stdout(stdout)
             .stderr(stderr)
@@ -224,6 +237,7 @@ impl Recipe {
             calls: None,
             no_new_privileges: false,
             ready_at: None,
+            check,
             sight,
             tasks: Vec::new(),
         };
@@ -256,7 +270,7 @@ impl Recipe {
         self.account.as_ref().map(|(_, account)| account.uid)
     }
 
-    fn setup(&self, listeners: usize, channel: Option<&Channel>) -> String {
+    pub(super) fn setup(&self, listeners: usize, channel: Option<&Channel>) -> Setup {
         let user = self.account.as_ref().map(|(login, account)| UserIds {
             login: login.clone(),
             uid: account.uid,
@@ -265,7 +279,7 @@ impl Recipe {
         let pid = process::id().cast_signed();
         let death =
             (self.config.orphans == Orphans::Kill).then_some((self.config.stop_signal, pid));
-        let setup = Setup {
+        Setup {
             listeners,
             ready: channel.and_then(Channel::ready_fd),
             user,
@@ -273,12 +287,10 @@ impl Recipe {
             death,
             listen_pid: listeners > 0 && self.config.protocols.contains(&Protocol::Systemd),
             adopt: self.config.adopt.as_ref().map(trap),
-        };
-        // Plain fields cannot fail to be written; an empty text would be refused by the launcher.
-        serde_json::to_string(&setup).unwrap_or_default()
+        }
     }
 
-    fn environment(
+    pub(super) fn environment(
         &self,
         seat: Seat,
         listeners: &[&Listener],
@@ -380,6 +392,12 @@ impl Worker {
         }
         Ok(())
     }
+}
+
+/// As the launcher reads it.
+pub(super) fn written(setup: &Setup) -> String {
+    // Plain fields cannot fail to be written; an empty text would be refused by the launcher.
+    serde_json::to_string(setup).unwrap_or_default()
 }
 
 /// Where all that can be adopted has a port, no file has to be guarded.

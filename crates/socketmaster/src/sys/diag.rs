@@ -2,7 +2,7 @@
 //! to read `/proc/net/tcp`.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 
 use rustix::net::{
@@ -19,6 +19,9 @@ const DONE: u16 = 3;
 
 /// The kernel fills what there is, up to 32 KiB (`netlink_dump`).
 const BUFFER: usize = 32 * 1024;
+
+/// TCP_LISTEN of net/tcp_states.h.
+const LISTEN: u8 = 10;
 
 /// All states in which a program may still hold its end: established, both FIN-WAITs, CLOSE-WAIT, LAST-ACK, closing
 /// (net/tcp_states.h).
@@ -93,8 +96,54 @@ pub fn unix(names: &[Vec<u8>]) -> io::Result<Vec<u64>> {
     Ok(inodes)
 }
 
-/// Asks, and hands out each answer's message.
-fn dump(request: &[u8], mut each: impl FnMut(&[u8])) -> io::Result<()> {
+/// The inode of the socket at the other end of a connection within this host, which is the one that accept(2) returns;
+/// `None` if nobody has accepted the connection yet, it is closed, or the kernel has no sock_diag for TCP.
+///
+/// # Errors
+/// The kernel refuses the question.
+pub fn accepted(server: SocketAddr, client: SocketAddr) -> io::Result<Option<u64>> {
+    // struct inet_diag_req_v2: any state and any cookie.
+    let mut request = [0; 56];
+    let family = if server.is_ipv6() {
+        libc::AF_INET6
+    } else {
+        libc::AF_INET
+    };
+    request[0] = u8::try_from(family).unwrap_or_default();
+    request[1] = u8::try_from(libc::IPPROTO_TCP).unwrap_or_default();
+    request[4..8].copy_from_slice(&u32::MAX.to_ne_bytes());
+    request[48..56].fill(0xff);
+    for (address, port, ip) in [(server, 8, 12), (client, 10, 28)] {
+        request[port..port + 2].copy_from_slice(&address.port().to_be_bytes());
+        match address.ip() {
+            IpAddr::V4(address) => request[ip..ip + 4].copy_from_slice(&address.octets()),
+            IpAddr::V6(address) => request[ip..ip + 16].copy_from_slice(&address.octets()),
+        }
+    }
+    let socket = ask(&request, 1)?;
+    let mut buffer = [0; 1024];
+    let (count, _) = recv(&socket, &mut buffer[..], RecvFlags::DONTWAIT)?;
+    let message = &buffer[..count];
+    let answer = match message
+        .get(4..6)
+        .map(|kind| u16::from_ne_bytes([kind[0], kind[1]]))
+    {
+        Some(BY_FAMILY) => &message[16..],
+        Some(ERROR) => match number(message, 16).unwrap_or_default().cast_signed() {
+            // There is no such connection, or nobody to ask: who must know asks for their own end.
+            errno if errno == -libc::ENOENT => return Ok(None),
+            errno => return Err(io::Error::from_raw_os_error(-errno)),
+        },
+        _ => return Err(io::ErrorKind::InvalidData.into()),
+    };
+    // Where there is no such connection, the kernel names the listening socket.
+    let listens = answer.get(1) == Some(&LISTEN);
+    let inode = number(answer, 68).map(u64::from);
+    Ok(inode.filter(|inode| *inode != 0 && !listens))
+}
+
+/// Asks, with these flags.
+fn ask(request: &[u8], flags: u16) -> io::Result<OwnedFd> {
     let socket: OwnedFd = socket_with(
         AddressFamily::NETLINK,
         SocketType::RAW,
@@ -106,10 +155,16 @@ fn dump(request: &[u8], mut each: impl FnMut(&[u8])) -> io::Result<()> {
     let length = u32::try_from(16 + request.len()).unwrap_or_default();
     message.extend_from_slice(&length.to_ne_bytes());
     message.extend_from_slice(&BY_FAMILY.to_ne_bytes());
-    message.extend_from_slice(&DUMP.to_ne_bytes());
+    message.extend_from_slice(&flags.to_ne_bytes());
     message.extend_from_slice(&[0; 8]);
     message.extend_from_slice(request);
     send(&socket, &message, SendFlags::empty())?;
+    Ok(socket)
+}
+
+/// Asks, and hands out each answer's message.
+fn dump(request: &[u8], mut each: impl FnMut(&[u8])) -> io::Result<()> {
+    let socket = ask(request, DUMP)?;
     let mut buffer = vec![0; BUFFER];
     loop {
         // Never a wait: the kernel makes the next part in this very call (netlink(7)).
@@ -167,6 +222,30 @@ mod tests {
             // Whose client has gone is still open.
             drop(client);
             assert_eq!(tcp(&[address]).unwrap(), wanted);
+        }
+    }
+
+    #[test]
+    fn the_other_end_of_a_connection_is_found_once_it_is_accepted() {
+        for (address, to) in [
+            ("127.0.0.1:0", "127.0.0.1"),
+            ("[::1]:0", "::1"),
+            ("[::]:0", "127.0.0.1"),
+        ] {
+            let Ok(listener) = TcpListener::bind(address) else {
+                continue;
+            };
+            let port = listener.local_addr().unwrap().port();
+            let client = TcpStream::connect((to, port)).unwrap();
+            let ends = (client.peer_addr().unwrap(), client.local_addr().unwrap());
+            assert_eq!(accepted(ends.0, ends.1).unwrap(), None, "{address}");
+            let (served, _) = listener.accept().unwrap();
+            let inode = inode(served.as_fd()).unwrap();
+            assert_eq!(accepted(ends.0, ends.1).unwrap(), Some(inode), "{address}");
+            drop(served);
+            assert_eq!(accepted(ends.0, ends.1).unwrap(), None, "{address}");
+            drop(client);
+            assert_eq!(accepted(ends.0, ends.1).unwrap(), None, "{address}");
         }
     }
 

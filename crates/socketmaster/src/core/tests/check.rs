@@ -3,7 +3,7 @@
 use super::process::Process;
 use super::roll::Roll;
 use super::world::World;
-use crate::core::{Event, Supervisor, Time};
+use crate::core::{Event, Sign, Supervisor, Time};
 
 impl World {
     /// What must hold when the core has answered.
@@ -63,6 +63,8 @@ impl World {
             let placeless = place.is_none() && !self.is_in_step(id);
             assert!(!placeless || !process.is_wanted(), "{id:?} has no place");
             assert_eq!(supervisor.is_ready(id), process.serves(), "is_ready {id:?}");
+            let checked = process.is_starting() || self.bakes(id);
+            assert_eq!(supervisor.is_checked(id), checked, "is_checked {id:?}");
         }
         let wanted = self.living.iter().any(Process::is_wanted);
         let unprepared = self.attempt.as_ref().is_some_and(|roll| !roll.prepared);
@@ -94,8 +96,11 @@ impl World {
         };
         let phases = self.living.iter().flat_map(moments).flatten();
         let roll = self.attempt.as_ref();
-        let bakes = |roll: &&Roll| !self.rules(roll.generation).bake.is_zero();
-        let baked = roll.filter(|roll| self.serving.is_some() && bakes(roll));
+        let timed = |roll: &&Roll| {
+            let rules = self.rules(roll.generation);
+            !rules.bake.is_zero() && rules.sign != Sign::Check
+        };
+        let baked = roll.filter(|roll| self.serving.is_some() && timed(roll));
         let baked = baked.and_then(|roll| roll.baked_at);
         phases.chain(self.next_restart()).chain(baked).min()
     }

@@ -105,7 +105,15 @@ impl History {
         if self.random.bool() {
             self.prepare();
         }
-        match self.random.u32(0..200) {
+        match self.random.u32(0..216) {
+            199..213 => {
+                let id = self.worker(Process::serves);
+                self.happen(Event::Passed(id));
+            }
+            213..215 => {
+                let id = self.worker(Process::serves);
+                self.happen(Event::Unfit(id));
+            }
             0..36 => {
                 self.requests += 1;
                 self.happen(Event::Reload(Request(self.requests)));
@@ -286,6 +294,7 @@ fn policy(random: &mut Rng) -> Policy {
         sign: match random.u32(0..8) {
             0..2 => Sign::Life(timer),
             2 => Sign::Word,
+            3 => Sign::Check,
             _ => Sign::Waiting { settle },
         },
         ready_timeout,

@@ -43,7 +43,7 @@ impl Process {
     pub(super) fn ready_at(&self, policy: &Policy) -> Option<Time> {
         match policy.sign {
             _ if !self.is_starting() => None,
-            Sign::Word => None,
+            Sign::Word | Sign::Check => None,
             Sign::Life(after) => Some(self.launched? + after),
             Sign::Waiting { settle } => {
                 let seen = self.waiting.map(|at| at + settle);

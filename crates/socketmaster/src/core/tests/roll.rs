@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::process::Process;
 use super::world::World;
-use crate::core::{Event, Generation, Policy, Share, Supervisor, Time, WorkerId};
+use crate::core::{Event, Generation, Policy, Share, Sign, Supervisor, Time, WorkerId};
 
 /// The places that a generation serves in.
 pub(super) type Places = BTreeMap<u32, Place>;
@@ -35,6 +35,8 @@ pub(super) struct Roll {
     pub(super) slots: BTreeSet<u32>,
     /// When the step may take over, once it is ready.
     pub(super) baked_at: Option<Time>,
+    /// Who of it has passed a check since then.
+    pub(super) passed: BTreeSet<WorkerId>,
 }
 
 impl Roll {
@@ -79,6 +81,7 @@ impl World {
             step: BTreeSet::new(),
             slots: BTreeSet::new(),
             baked_at: None,
+            passed: BTreeSet::new(),
         });
     }
 
@@ -105,13 +108,16 @@ impl World {
         let bakes = |roll: &Roll| !self.rules(roll.generation).bake.is_zero();
         let waits = !first && self.attempt.as_ref().is_some_and(bakes);
         let (now, timeout) = (self.now, self.event == Some(Event::Timeout));
+        let is_checked = |roll: &Roll| self.rules(roll.generation).sign == Sign::Check;
+        let checked = self.attempt.as_ref().is_some_and(is_checked);
         let Some(roll) = &mut self.attempt else {
             return;
         };
         if roll.step.is_empty()
             || roll
                 .baked_at
-                .is_none_or(|at| waits && !(timeout && at <= now))
+                .is_none_or(|at| waits && !checked && !(timeout && at <= now))
+            || waits && checked && roll.passed != roll.step
         {
             return;
         }
@@ -131,6 +137,7 @@ impl World {
         self.welcomed = Some(roll.generation);
         roll.replaced = begun;
         roll.step.clear();
+        roll.passed.clear();
         roll.baked_at = None;
         if begun == roll.of {
             let (generation, workers) = (roll.generation, roll.workers);
@@ -140,6 +147,14 @@ impl World {
             self.attempt = None;
             self.resize();
         }
+    }
+
+    /// Whether this worker is ready and has yet to live through its bake.
+    pub(super) fn bakes(&self, id: WorkerId) -> bool {
+        let mut living = self.living.iter();
+        let bakes = |roll: &Roll| !self.rules(roll.generation).bake.is_zero();
+        let baking = self.serving.is_some() && self.attempt.as_ref().is_some_and(bakes);
+        baking && self.is_in_step(id) && living.any(|p| p.id == id && p.serves())
     }
 
     /// If this worker was to take over, nobody of the step does; what was taken stays.

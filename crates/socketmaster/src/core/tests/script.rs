@@ -110,6 +110,8 @@ fn event(word: &str, words: &mut SplitWhitespace) -> Event {
             let id = WorkerId(number(words));
             Event::Extend(id, Duration::from_millis(number(words)))
         }
+        "passed" => Event::Passed(WorkerId(number(words))),
+        "unfit" => Event::Unfit(WorkerId(number(words))),
         "timeout" => Event::Timeout,
         "exit" => {
             let id = WorkerId(number(words));
@@ -136,6 +138,7 @@ fn told(action: Action) -> String {
     let why = |reason| match reason {
         Reason::NotReady => "not ready".to_owned(),
         Reason::Unprepared => "unprepared".to_owned(),
+        Reason::Unfit => "unfit".to_owned(),
         Reason::Ended(ending) => how(ending),
         Reason::DidNotLast(ending) => format!("did not last, {}", how(ending)),
     };

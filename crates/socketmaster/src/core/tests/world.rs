@@ -185,7 +185,16 @@ impl World {
                     self.ended(&process, ending);
                 }
             }
-            Event::Ready(_) | Event::Timeout => {}
+            Event::Passed(id) => {
+                let in_step = self.is_in_step(id);
+                if let Some(roll) = self.attempt.as_mut().filter(|_| in_step)
+                    && roll.baked_at.is_some_and(|at| at <= now)
+                {
+                    roll.passed.insert(id);
+                }
+            }
+            Event::Unfit(id) if self.bakes(id) => self.failing = Some((id, Reason::Unfit)),
+            Event::Ready(_) | Event::Unfit(_) | Event::Timeout => {}
         }
     }
 
@@ -263,6 +272,9 @@ impl World {
                 Action::Failed(id, _, reason) => {
                     assert_eq!(self.failing.take(), Some((id, reason)), "wrong failure");
                     self.fail_if_in_step(id);
+                    if reason == Reason::Unfit {
+                        self.withdrawn.insert(id); // It lives.
+                    }
                 }
                 Action::Verdict(request, verdict) => self.verdict(request, verdict),
                 Action::Restart(generation, delay) => self.restart(generation, delay),

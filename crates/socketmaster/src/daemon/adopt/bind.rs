@@ -44,7 +44,9 @@ impl Daemon {
             return self.take_place(id, call, held, &copy, &place);
         }
         self.warn_of_near_miss(id, call.tid, &place, file.as_deref());
-        if is_adopted(&self.recipe_of(id).config, &place, file.as_deref()) {
+        if is_adopted(&self.recipe_of(id).config, &place, file.as_deref())
+            && !self.is_chosen_port(id, &place)
+        {
             let datagrams = place.kind == Type::Datagram;
             let own = Own {
                 place,

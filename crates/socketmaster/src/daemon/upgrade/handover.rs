@@ -14,6 +14,7 @@ use super::UpgradeError;
 use crate::config::source::Kept;
 use crate::core::{Generation, State, Time, WorkerId};
 use crate::daemon::adopt::{HeldCalls, HeldRemnant};
+use crate::daemon::check::HeldCheck;
 use crate::daemon::control::{Counters, Last};
 use crate::daemon::listeners::Place;
 use crate::daemon::log::HeldLog;
@@ -147,6 +148,9 @@ pub struct HeldWorker {
     /// When it became ready.
     #[serde(default)]
     pub ready_at: Option<Time>,
+    /// Its checks.
+    #[serde(default)]
+    pub check: Option<HeldCheck>,
 }
 
 impl Handover {

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use super::Daemon;
 use super::adopt::{Calls, HeldCalls, HeldRemnant, Taken};
+use super::check::Checking;
 use super::control::{Control, Public};
 use super::inputs::Input;
 use super::listeners::Listener;
@@ -142,6 +143,7 @@ impl Daemon {
             says: worker.says.get(),
             channel: worker.channel.as_ref().map(Channel::to_held),
             ready_at: worker.ready_at,
+            check: worker.check.as_ref().map(Checking::to_held),
         });
         let workers: Vec<_> = workers.collect();
         open.extend(workers.iter().filter_map(|w| w.launch));
