@@ -15,7 +15,7 @@ pub enum Failure {
     #[error("{}", plain(.0))]
     Io(#[from] io::Error),
     /// Nobody has taken the connection.
-    #[error("nobody accepts the connection within {}", words::span(*.0))]
+    #[error("nobody was seen to accept the connection within {}", words::span(*.0))]
     NotAccepted(Duration),
     /// It takes too long.
     #[error("no answer within {}", words::span(*.0))]
@@ -49,7 +49,7 @@ pub enum Failure {
     )]
     NoDiag,
     /// There is no command, or it could not be begun.
-    #[error("{0}")]
+    #[error("{}", start(.0))]
     Start(#[from] StartError),
     /// The command could not be executed.
     #[error("{0}")]
@@ -73,6 +73,13 @@ fn plain(error: &io::Error) -> String {
         | io::ErrorKind::BrokenPipe => error.kind().to_string(),
         io::ErrorKind::AddrNotAvailable => "not an address of this machine".into(),
         _ => error.to_string(),
+    }
+}
+
+fn start(error: &StartError) -> String {
+    match error {
+        StartError::Lookup(error) => error.to_string(),
+        StartError::System(error) => error.to_string(),
     }
 }
 

@@ -1,9 +1,10 @@
 //! Asks a worker by HTTP, so that nobody else can answer in its place.
 //!
 //! A port may be shared: with an older generation that holds the same socket, by `SO_REUSEPORT`, or with whoever has
-//! taken it since. So the request is sent without its end at first, and the end follows only when the process that has
-//! accepted this very connection is found among the worker's. That is known from the inode of the socket at the other
-//! end, which is on this host (sock_diag(7)), and from who holds it (`/proc/PID/fd`).
+//! taken it since. So nothing is asked before the process that has accepted this very connection is found among the
+//! worker's. That is known from the inode of the socket at the other end, which is on this host (sock_diag(7)), and from
+//! who holds it (`/proc/PID/fd`). Some programs are given a connection only when there is something to read
+//! (`TCP_DEFER_ACCEPT`): for them the request is sent without its end after a while, so that it cannot be answered yet.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::task::JoinSet;
 
 use super::Failure;
 use crate::config::HttpCheck;
@@ -20,7 +22,8 @@ use crate::sys::{diag, process};
 /// How long a request may take, all in all.
 const BOUND: Duration = Duration::from_secs(2);
 
-/// How long of this it may wait to be accepted.
+/// How long of this the connection may wait to be accepted, before anything is sent and after it.
+const SILENT: Duration = Duration::from_millis(200);
 const ACCEPTED: Duration = Duration::from_secs(1);
 
 /// Between two looks who has accepted it: the first ones, and later ones.
@@ -33,30 +36,53 @@ const ON_ITS_WAY: Duration = Duration::from_millis(10);
 /// As much of an answer is read as its first line may take.
 const LINE: usize = 1024;
 
-/// Asks the process `worker` and its descendants. Any 2xx is a yes.
+/// Asks the process `worker` and its descendants, by so many connections at once. Any 2xx is a yes.
+///
+/// Where a port is shared, an idle kernel may give each connection to the same process: always to the one that has
+/// waited longest, with `EPOLLEXCLUSIVE` (epoll_ctl(2)). Several at once keep that one busy.
 ///
 /// # Errors
 /// The answer was another, or there was none that is the worker's.
-pub(super) async fn ask(check: HttpCheck, port: u16, worker: i32) -> Result<(), Failure> {
-    let talk = tokio::time::timeout(BOUND, talk(&check, port, worker));
-    let status = talk.await.map_err(|_| Failure::Late(BOUND))??;
-    match status {
-        200..300 => Ok(()),
-        300..400 => Err(Failure::Redirect(status)),
-        _ => Err(Failure::Answer(status)),
+pub(super) async fn ask(
+    check: HttpCheck,
+    port: u16,
+    worker: i32,
+    connections: usize,
+) -> Result<(), Failure> {
+    let mut talks = JoinSet::new();
+    for _ in 0..connections {
+        let talk = tokio::time::timeout(BOUND, talk(check.clone(), port, worker));
+        talks.spawn(talk);
     }
+    let mut other = Failure::Late(BOUND);
+    // The first that is the worker's own counts; the others are given up.
+    while let Some(Ok(talked)) = talks.join_next().await {
+        match talked.unwrap_or(Err(Failure::Late(BOUND))) {
+            Ok(200..300) => return Ok(()),
+            Ok(status @ 300..400) => return Err(Failure::Redirect(status)),
+            Ok(status) => return Err(Failure::Answer(status)),
+            Err(failure) => other = failure,
+        }
+    }
+    Err(other)
 }
 
-async fn talk(check: &HttpCheck, port: u16, worker: i32) -> Result<u16, Failure> {
+async fn talk(check: HttpCheck, port: u16, worker: i32) -> Result<u16, Failure> {
     let mut stream = connect(&check.addresses, port).await?;
     let HttpCheck { host, path, .. } = check;
     let request = format!(
-        "GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nUser-Agent: socketmaster\r\nConnection: close\r\n"
+        "GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nUser-Agent: socketmaster\r\nConnection: close\r\n\r\n"
     );
-    // Also because some programs are given a connection only when there is something to read (`TCP_DEFER_ACCEPT`).
-    stream.write_all(request.as_bytes()).await?;
-    find_accepter(&stream, worker).await?;
-    stream.write_all(b"\r\n").await?;
+    let (beginning, end) = request.split_at(request.len() - 2);
+    let rest = match find_accepter(&stream, worker, SILENT).await {
+        Err(Failure::NotAccepted(_)) => {
+            stream.write_all(beginning.as_bytes()).await?;
+            find_accepter(&stream, worker, ACCEPTED).await?;
+            end
+        }
+        other => other.map(|()| &*request)?,
+    };
+    stream.write_all(rest.as_bytes()).await?;
     let mut answer = [0; LINE];
     let mut length = 0;
     while length < LINE && !answer[..length].contains(&b'\n') {
@@ -89,7 +115,7 @@ async fn connect(addresses: &[IpAddr], port: u16) -> io::Result<TcpStream> {
 }
 
 /// Waits until a process of the worker holds the other end.
-async fn find_accepter(stream: &TcpStream, worker: i32) -> Result<(), Failure> {
+async fn find_accepter(stream: &TcpStream, worker: i32, patience: Duration) -> Result<(), Failure> {
     let (server, client) = (stream.peer_addr()?, stream.local_addr()?);
     let (mut pause, mut waited) = (SHORT, Duration::ZERO);
     let mut accepted_for = None;
@@ -108,12 +134,12 @@ async fn find_accepter(stream: &TcpStream, worker: i32) -> Result<(), Failure> {
             }
             accepted_for.get_or_insert(waited);
         }
-        if waited >= ACCEPTED {
+        if waited >= patience {
             return Err(match inode {
                 Some(_) => Failure::Stranger,
                 // Our own end is always there.
                 None if diag::accepted(client, server)?.is_none() => Failure::NoDiag,
-                None => Failure::NotAccepted(ACCEPTED),
+                None => Failure::NotAccepted(patience),
             });
         }
         tokio::time::sleep(pause).await;

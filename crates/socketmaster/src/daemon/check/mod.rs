@@ -9,28 +9,30 @@
 //! more child, whose end is seen where all children's are. An upgrade ends a run that is under way, and the new program
 //! begins another.
 
+mod checking;
 mod exec;
 mod failure;
 mod http;
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
 
 use super::inputs::{Input, Task};
 use super::listeners::{Place, Spot};
 use super::{Daemon, now, words};
 use crate::config::{Check, Readiness};
 use crate::core::{Event, Reason, WorkerId};
-use crate::sys::process::{self, Child, End};
-use exec::Run;
+use crate::sys::process::{self, End};
+use checking::Turn;
+pub use checking::{Checking, HeldCheck};
 pub use failure::Failure;
 
 /// The variable that tells a worker, and a command, the port that was chosen.
 pub const PORT_VARIABLE: &str = "SOCKETMASTER_READY_PORT";
+
+/// The logarithm of the most requests that are made at once.
+const MOST_AT_ONCE: u32 = 5;
 
 /// So many failures in a row end a bake.
 const MOST_FAILURES: u32 = 3;
@@ -38,96 +40,6 @@ const MOST_FAILURES: u32 = 3;
 /// From one question to the next.
 const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(1);
-
-/// So many tries find a port that no other worker was given.
-const TRIES: usize = 64;
-
-/// The checking of one worker.
-#[derive(Debug, Default)]
-pub struct Checking {
-    /// The port that was chosen for it.
-    pub port: Option<u16>,
-    /// What is under way or waited for; `None` while nobody is to be asked.
-    turn: Option<Turn>,
-    /// Failures since the last pass.
-    failures: u32,
-    /// What the last check said, if it did not pass.
-    said: Option<String>,
-}
-
-#[derive(Debug)]
-enum Turn {
-    /// The pause, or a request.
-    Task { _task: Task },
-    /// A command.
-    Run(Run),
-}
-
-/// What an upgrade hands over.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct HeldCheck {
-    port: Option<u16>,
-    /// The command that runs.
-    run: Option<i32>,
-}
-
-impl Checking {
-    /// Asks nobody yet. If the check wants a port, it is one that is free and not among `taken`.
-    #[must_use]
-    pub fn new(check: &Check, taken: &BTreeSet<u16>) -> Self {
-        let address = match check {
-            Check::Http(http) => http.addresses.first().copied(),
-            Check::Exec(_) => None,
-        };
-        let address = address.unwrap_or(Ipv4Addr::LOCALHOST.into());
-        let wanted = check.wants_port().then(|| free_port(address, taken));
-        Self {
-            port: wanted.flatten(),
-            ..Self::default()
-        }
-    }
-
-    /// What the next program needs to begin anew.
-    #[must_use]
-    pub fn to_held(&self) -> HeldCheck {
-        HeldCheck {
-            port: self.port,
-            run: match &self.turn {
-                Some(Turn::Run(run)) => Some(run.child.pid()),
-                _ => None,
-            },
-        }
-    }
-
-    /// As it was handed over. A command that the program before us ran is ended, since nobody knows any more since when
-    /// it runs.
-    #[must_use]
-    pub fn from_held(held: &HeldCheck) -> Self {
-        if let Some(run) = held.run.and_then(|pid| Child::new(pid).ok()) {
-            let _ = run.signal_group(libc::SIGKILL);
-        }
-        Self {
-            port: held.port,
-            ..Self::default()
-        }
-    }
-}
-
-/// One that was free a moment ago: it may be taken until the worker binds it, which the worker will then say. `None`
-/// where there is none.
-fn free_port(address: IpAddr, taken: &BTreeSet<u16>) -> Option<u16> {
-    // Held until the end, so that the kernel offers another each time.
-    let mut tried = Vec::new();
-    for _ in 0..TRIES {
-        let socket = TcpListener::bind(SocketAddr::new(address, 0)).ok()?;
-        let port = socket.local_addr().ok()?.port();
-        if !taken.contains(&port) {
-            return Some(port);
-        }
-        tried.push(socket);
-    }
-    None
-}
 
 impl Daemon {
     /// The ports that were chosen for workers and what they left behind.
@@ -162,7 +74,8 @@ impl Daemon {
                 let Some(port) = http.port.or(checking.port) else {
                     return self.checked(id, Err(Failure::NoPort));
                 };
-                let asking = http::ask(http.clone(), port, worker.child.pid());
+                let connections = 1 << checking.strays;
+                let asking = http::ask(http.clone(), port, worker.child.pid(), connections);
                 let inputs = self.inputs.clone();
                 let task = Task::spawn(async move {
                     let outcome = asking.await;
@@ -191,7 +104,7 @@ impl Daemon {
         if !self.core.is_checked(id) {
             return;
         }
-        match outcome.and_then(|()| self.has_bound_all(id)) {
+        let pause = match outcome.and_then(|()| self.has_bound_all(id)) {
             Ok(()) => {
                 if let Some(checking) = self.checking(id) {
                     checking.failures = 0;
@@ -203,10 +116,13 @@ impl Daemon {
                 } else {
                     Event::Passed(id)
                 });
+                self.pause(id)
             }
             Err(failure) => self.check_failed(id, &failure),
+        };
+        if self.core.is_checked(id) {
+            self.check_later(id, pause);
         }
-        self.check_later(id);
     }
 
     /// `READY=1` waits for the listeners as well.
@@ -218,18 +134,25 @@ impl Daemon {
         }
     }
 
-    fn check_failed(&mut self, id: WorkerId, failure: &Failure) {
+    /// Takes note of it, and says when to ask again.
+    fn check_failed(&mut self, id: WorkerId, failure: &Failure) -> Duration {
         let said = match failure {
             Failure::Other(pid) => self.whose(*pid),
             failure => failure.to_string(),
         };
-        let bakes = self.core.is_ready(id);
+        let (pause, bakes) = (self.pause(id), self.core.is_ready(id));
         let Some(worker) = self.workers.get_mut(&id) else {
-            return;
+            return pause;
         };
         let (pid, Some(checking)) = (worker.child.pid(), &mut worker.check) else {
-            return;
+            return pause;
         };
+        // It has said neither yes nor no.
+        if matches!(failure, Failure::Other(_)) && checking.strays < MOST_AT_ONCE {
+            checking.strays += 1;
+            checking.said = Some(said);
+            return SHORTEST;
+        }
         checking.failures += 1;
         let failures = checking.failures;
         checking.said = Some(said.clone());
@@ -241,6 +164,7 @@ impl Daemon {
                 self.handle(Event::Unfit(id));
             }
         }
+        pause
     }
 
     fn whose(&self, pid: i32) -> String {
@@ -255,21 +179,20 @@ impl Daemon {
         }
     }
 
-    /// Asks again after a while, at the latest at the end of the bake.
-    fn check_later(&mut self, id: WorkerId) {
-        if !self.core.is_checked(id) {
-            return;
+    /// When to ask again: in the bake, at the latest at its end.
+    fn pause(&self, id: WorkerId) -> Duration {
+        let (now, end) = (now(), self.core.bakes_until());
+        match self.workers.get(&id) {
+            Some(worker) if !self.core.is_ready(id) => {
+                ((now - worker.since) / 10).clamp(SHORTEST, LONGEST)
+            }
+            _ => end
+                .filter(|end| *end > now)
+                .map_or(LONGEST, |end| LONGEST.min(end - now)),
         }
-        let now = now();
-        let Some(worker) = self.workers.get(&id) else {
-            return;
-        };
-        let pause = if self.core.is_ready(id) {
-            let end = self.core.bakes_until().filter(|end| *end > now);
-            end.map_or(LONGEST, |end| LONGEST.min(end - now))
-        } else {
-            ((now - worker.since) / 10).clamp(SHORTEST, LONGEST)
-        };
+    }
+
+    fn check_later(&mut self, id: WorkerId, pause: Duration) {
         let inputs = self.inputs.clone();
         let task = Task::spawn(async move {
             tokio::time::sleep(pause).await;
