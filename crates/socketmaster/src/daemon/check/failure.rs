@@ -79,7 +79,7 @@ fn plain(error: &io::Error) -> String {
 fn start(error: &StartError) -> String {
     match error {
         StartError::Lookup(error) => error.to_string(),
-        StartError::System(error) => error.to_string(),
+        other => other.to_string(),
     }
 }
 
