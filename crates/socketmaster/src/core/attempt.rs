@@ -234,7 +234,6 @@ impl Supervisor {
         let generation = attempt.generation;
         let step = std::mem::take(&mut attempt.step);
         attempt.bakes_until = None;
-        attempt.passed.clear();
         for slot in step.keys() {
             attempt.replaced += 1;
             self.fill(*slot, generation);

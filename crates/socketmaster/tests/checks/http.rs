@@ -1,5 +1,7 @@
 //! A health page of the worker's own.
 
+use std::process::{Child, Command, Stdio};
+
 use testbed::{Load, processes, until};
 
 use crate::{Site, serving};
@@ -111,4 +113,38 @@ fn each_worker_has_a_port_and_is_asked_by_itself() {
     processes::signal(victim, rustix::process::Signal::KILL);
     supervisor.wait_for_nth_line("health page of", 4);
     supervisor.wait_for_nth_line("is ready", 4);
+}
+
+#[test]
+fn who_asks_for_the_reload_is_told_what_the_page_said() {
+    let Some(site) = Site::new("200") else { return };
+    let place = site.app.path("");
+    let setup = site
+        .setup(&["-ready-timeout=1s", "-bake=60s", "-name=checked"])
+        .variable("RUNTIME_DIRECTORY", &place);
+    let supervisor = serving(setup);
+    let reload = || {
+        let mut reload = Command::new(env!("CARGO_BIN_EXE_socketmaster"));
+        let reload = reload
+            .args(["reload", "checked"])
+            .env("RUNTIME_DIRECTORY", &place);
+        let reload = reload.stdout(Stdio::piped()).stderr(Stdio::piped());
+        reload.spawn().unwrap()
+    };
+    let told = |reload: Child| {
+        let output = reload.wait_with_output().unwrap();
+        let all = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(all).unwrap())
+    };
+    site.says("2 503");
+    let (status, text) = told(reload());
+    assert_eq!(status, Some(1), "{text}");
+    assert!(text.contains("/health) said: answer 503"), "{text}");
+    let waiting = reload();
+    supervisor.wait_for_line("Generation 3 is ready");
+    site.says("3 500");
+    let (status, text) = told(waiting);
+    assert_eq!(status, Some(1), "{text}");
+    assert!(text.contains("3 times in a row during the bake"), "{text}");
+    assert!(text.contains("/health) said: answer 500"), "{text}");
 }

@@ -148,7 +148,9 @@ impl Daemon {
             return pause;
         };
         // It has said neither yes nor no.
-        if matches!(failure, Failure::Other(_)) && checking.strays < MOST_AT_ONCE {
+        if matches!(failure, Failure::Other(_) | Failure::Stranger)
+            && checking.strays < MOST_AT_ONCE
+        {
             checking.strays += 1;
             checking.said = Some(said);
             return SHORTEST;

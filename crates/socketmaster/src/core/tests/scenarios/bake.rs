@@ -208,6 +208,7 @@ fn all_of_a_step_pass_after_the_bake_or_none_takes_over() {
         250 ready 5 => welcome 5
         30250 passed 4
         30300 passed 4
+        30400 upgrade
         31000 passed 5 => drain 1, drain 2, start 6 of 2 in 2
         31100 ready 6 => welcome 6
         31100 passed 4
@@ -216,6 +217,29 @@ fn all_of_a_step_pass_after_the_bake_or_none_takes_over() {
         61300 launched 8
         61300 ready 7 => welcome 7
         61400 unfit 7 => 7 failed: unfit, withdraw 7, withdraw 8, 8 failed in 3: unfit
+        ",
+    );
+}
+
+#[test]
+fn without_a_bake_a_check_says_nothing_once_it_has_passed() {
+    play(
+        Policy {
+            bake: Duration::ZERO,
+            workers: 2,
+            step: u32::MAX,
+            ..CHECKED
+        },
+        "
+        0 begin => start 1 of 1, start 2 of 1 in 1
+        5 ready 1 => welcome 1
+        10 unfit 1
+        20 ready 2 => welcome 2
+        100 reload 7 => start 3 of 2, start 4 of 2 in 1
+        150 ready 3 => welcome 3
+        160 unfit 3
+        170 passed 3
+        250 ready 4 => welcome 4, drain 1, drain 2, 7 done by 2
         ",
     );
 }
