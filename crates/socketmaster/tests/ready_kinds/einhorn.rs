@@ -88,6 +88,8 @@ fn strangers_are_not_heard_and_clients_that_hang_hold_nothing_up_for_long() {
     let ack = format!("{{\"command\":\"worker:ack\",\"pid\":{pid}}}\n");
     let _ = std::io::Write::write_all(&mut stranger, ack.as_bytes());
     let _ = stranger.read(&mut [0]);
+    // It is closed before it would be said.
+    testbed::pause(Duration::from_millis(500));
     assert_eq!(supervisor.log().count("is ready"), 0);
     fs::write(gate, "").unwrap();
     supervisor.wait_for_line("is ready");
