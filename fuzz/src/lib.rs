@@ -7,8 +7,11 @@ use std::str;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use socketmaster::cli::{ConfigFile, Form};
+use socketmaster::config::source::{Kept, Source};
 use socketmaster::daemon::upgrade::Handover;
 use socketmaster::wire::control::{LogsRequest, Progress, ReloadRequest, ScaleRequest, Status};
+use socketmaster::wire::env_file;
 use socketmaster::wire::exposition::Format;
 use socketmaster::wire::forward::{FromForwarder, MESSAGE_MAX, ToForwarder};
 use socketmaster::wire::launch::{Adopting, LaunchError, Setup};
@@ -22,7 +25,9 @@ pub type Target = fn(&[u8]);
 
 /// All of them, by the names of their corpora.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("configuration", configuration),
     ("control_request", control_request),
+    ("env_file", env_file),
     ("handover", handover),
     ("listen_uri", listen_uri),
     ("log_lines", log_lines),
@@ -30,6 +35,51 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("notice", notice),
     ("sockaddr", sockaddr),
 ];
+
+/// The configuration file: each mistake has words, and a place in the text if it is one of the text.
+pub fn configuration(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else {
+        return;
+    };
+    let kept = Kept {
+        text: text.into(),
+        variables: Vec::new(),
+    };
+    let file = ConfigFile::of(Form::Run, &["app.toml".into()]);
+    let Ok(Some(file)) = file else {
+        panic!("a file is named");
+    };
+    match file.again(&kept) {
+        Ok(config) => assert!(!config.command.is_empty() && config.workers > 0),
+        Err(mistakes) => {
+            assert!(!mistakes.0.is_empty());
+            for mistake in &mistakes.0 {
+                assert!(!mistake.what.is_empty());
+                let lines = text.matches('\n').count() + 1;
+                assert!(
+                    mistake
+                        .at
+                        .is_none_or(|(line, column)| line <= lines && column > 0)
+                );
+            }
+        }
+    }
+}
+
+/// Environment files: what was read has names that a shell takes, and no NUL.
+pub fn env_file(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else {
+        return;
+    };
+    match env_file::parse(text) {
+        Ok(variables) => {
+            for (name, value) in variables {
+                assert!(env_file::check_name(&name).is_ok() && !value.contains('\0'));
+            }
+        }
+        Err(wrong) => assert!(wrong.iter().all(|(line, _)| *line <= text.lines().count())),
+    }
+}
 
 /// The values of `-listen` and `-adopt`: what was read keeps its text without the name, and that reads as the same.
 pub fn listen_uri(bytes: &[u8]) {

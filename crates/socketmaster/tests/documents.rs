@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use socketmaster::cli::flags::FLAGS;
+use socketmaster::cli::{ConfigFile, Form};
+use socketmaster::config::source::{Kept, Source};
 
-const DOCUMENTS: [&str; 13] = [
+const DOCUMENTS: [&str; 14] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
@@ -17,6 +19,7 @@ const DOCUMENTS: [&str; 13] = [
     "CHANGELOG.md",
     "docs/adopt.md",
     "docs/app-contract.md",
+    "docs/configuration.md",
     "docs/control.md",
     "docs/failure-modes.md",
     "docs/listeners.md",
@@ -235,4 +238,28 @@ fn collect(folder: &Path, tests: &mut BTreeSet<String>) {
             );
         }
     }
+}
+
+#[test]
+fn the_configuration_files_of_the_documents_are_understood() {
+    let mut read_any = false;
+    for path in DOCUMENTS {
+        let text = read(path);
+        for block in text.split("```toml\n").skip(1) {
+            let block = block.split("```").next().unwrap();
+            // The manifest of a Rust crate is none.
+            if block.contains("[dependencies]") || block.contains("[package]") {
+                continue;
+            }
+            let kept = Kept {
+                text: block.to_owned(),
+                variables: Vec::new(),
+            };
+            let file = ConfigFile::of(Form::Run, &["app.toml".into()]);
+            let config = file.unwrap().unwrap().again(&kept);
+            config.unwrap_or_else(|mistakes| panic!("{path}: {mistakes}\n{block}"));
+            read_any = true;
+        }
+    }
+    assert!(read_any);
 }

@@ -173,13 +173,8 @@ impl CliError {
 
     /// In the words of a configuration file, where flags are keys.
     pub fn in_file(&self) -> String {
-        match self {
-            Self::NothingPassed { .. } | Self::PhpFpmPath { .. } => {
-                self.to_string().trim_start_matches('-').to_owned()
-            }
-            Self::Fd0(missing) => format!("cannot do fd0: {missing}"),
-            error => error.to_string(),
-        }
+        let text = self.to_string().replace(" -", " ");
+        text.trim_start_matches('-').to_owned()
     }
 
     /// What to show after the error, in a command line of this form: where to look next, or what to type.

@@ -18,7 +18,7 @@ use super::worker::{Keyed, Recipe};
 use crate::config::Config;
 use crate::config::source::Mistakes;
 use crate::core::{Event, Generation, Share, Verdict, WorkerId};
-use crate::wire::uri::ListenUri;
+use crate::wire::uri::{Address, ListenUri};
 
 /// Why a configuration cannot be changed to.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +27,8 @@ enum ConfigurationError {
     Mistakes(Mistakes),
     #[error("{0} cannot be changed by a reload: put it back, or stop and start the service")]
     Fixed(&'static str),
+    #[error("{0} can be taken at the start only: stop and start the service")]
+    Descriptor(String),
     #[error("Could not find executable {0}")]
     Command(#[from] LookupError),
     #[error(transparent)]
@@ -128,6 +130,11 @@ impl Daemon {
         let pairs = uris.iter().zip(&there);
         let new = pairs.filter(|(_, there)| there.is_empty());
         let new: Vec<_> = new.map(|(uri, _)| uri.clone()).collect();
+        // By now it may be one of our own, or of the log.
+        let given = |uri: &&ListenUri| matches!(uri.address, Address::Fd(_));
+        if let Some(uri) = new.iter().find(given) {
+            return Err(ConfigurationError::Descriptor(uri.text.clone()));
+        }
         let mut opened = listeners::open_all(&new)?.into_iter().peekable();
         let mut all = Vec::new();
         for (uri, there) in uris.iter().zip(there) {

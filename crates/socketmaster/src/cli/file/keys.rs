@@ -25,9 +25,9 @@ const ENV_FILE: &str = "env_file";
 /// What the keys have said.
 #[derive(Debug)]
 pub(super) struct Keys {
-    /// The flags of the command line, and those of the file that it leaves out.
+    /// What the flags of the command line say, and the keys of the file that it leaves out.
     pub draft: Draft,
-    /// The keys that stand for a flag, by the flag's name, with their places.
+    /// The keys that stand for a flag, and `command`, by the flag's name, with their places.
     pub said: BTreeMap<&'static str, usize>,
     /// `command`.
     pub program: Option<Program>,
@@ -72,7 +72,10 @@ impl Keys {
         for (key, value) in table.get_ref() {
             let (name, at) = (&**key.get_ref(), key.span().start);
             let read = match name {
-                COMMAND => this.command(value),
+                COMMAND => {
+                    this.said.insert(COMMAND, at);
+                    this.command(value)
+                }
                 ENVIRONMENT => this.environment(text, value, &mut wrong),
                 ENV_FILE => this.env_file(value, base),
                 name => match FLAGS
@@ -290,6 +293,9 @@ pub(super) fn concerned(error: &CliError) -> Option<&'static str> {
     match error {
         CliError::Listeners(_) => Some("listen"),
         CliError::Fd0(_) => Some("fd0"),
+        CliError::Argument { .. } => Some(COMMAND),
+        CliError::StartAndReady => Some("start"),
+        CliError::ReadyFd { .. } => Some("ready"),
         CliError::PhpFpmPath { .. } => Some("env"),
         CliError::NothingPassed { flag } => Some(flag),
         _ => None,

@@ -162,6 +162,14 @@ fn what_only_the_whole_shows() {
         wrong("command = 'a'\nfd0 = 'web'"),
         "/etc/app.toml:2:1: fd0 is for a program that is passed its sockets: one that is adopted opens its own"
     );
+    assert_eq!(
+        wrong("command = ['a', '{fd:web}']\nlisten = 'tcp://:80'"),
+        "/etc/app.toml:1:1: cannot put a descriptor in {fd:web}: no listener is named \"web\": there is 0"
+    );
+    assert_eq!(
+        wrong("command = 'a'\nstart = 5\nready = 'notify'"),
+        "/etc/app.toml:2:1: start lets time alone decide when the program is ready: leave out either start or ready"
+    );
     let twice = wrong("command = 'a'\ncommand = 'b'");
     assert!(twice.starts_with("/etc/app.toml:2:1: "), "{twice}");
     let syntax = wrong("command = \nworkers = = 2\n");
