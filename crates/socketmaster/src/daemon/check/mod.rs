@@ -42,7 +42,7 @@ const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(1);
 
 impl Daemon {
-    /// The ports that were chosen for workers and what they left behind.
+    /// The ports that were chosen for workers.
     pub(super) fn chosen_ports(&self) -> BTreeSet<u16> {
         let checks = self.workers.values().filter_map(|w| w.check.as_ref());
         checks.filter_map(|check| check.port).collect()
