@@ -71,8 +71,8 @@ fn a_line_of_64_kib_is_whole_and_a_longer_one_comes_in_marked_pieces() {
 
 /// D13.
 #[test]
-fn ten_megabytes_without_a_newline_arrive_and_cost_no_memory() {
-    let app = App::new("print-bytes 10000000\nprint \nprint the end");
+fn forty_megabytes_without_a_newline_arrive_and_cost_no_memory() {
+    let app = App::new("print-bytes 40000000\nprint \nprint the end");
     let supervisor = setup!().app(&app).start();
     supervisor.wait_for_line("the end");
     let worker = supervisor.get("/").pid();
@@ -84,10 +84,11 @@ fn ten_megabytes_without_a_newline_arrive_and_cost_no_memory() {
         .filter(|piece| !piece.contains("the end"))
         .map(str::len)
         .sum();
-    assert_eq!(length, 10_000_000);
+    assert_eq!(length, 40_000_000);
     for pid in [supervisor.pid(), supervisor.forwarder()] {
         let peak = processes::figure(pid, "VmHWM");
-        assert!((1..12_000).contains(&peak), "{peak} KiB");
+        // Most of it is the program itself, which is large where it is not optimized.
+        assert!((1..20_000).contains(&peak), "{peak} KiB");
     }
 }
 

@@ -93,8 +93,15 @@ impl Daemon {
             return Err(ConfigurationError::Fixed(what));
         }
         let mut recipe = Recipe {
-            directory: directory_of(&config)?,
-            account: account(&config)?,
+            // What is asked for by the same name is not looked up again: neither may be there for the moment.
+            directory: match config.directory == standing.config.directory {
+                true => standing.directory.clone(),
+                false => directory_of(&config)?,
+            },
+            account: match config.user == standing.config.user {
+                true => standing.account.clone(),
+                false => account(&config)?,
+            },
             descriptors: standing.descriptors,
             listeners: Vec::new(),
             config,

@@ -173,6 +173,24 @@ fn a_bake_that_the_new_file_asks_for_is_that_of_its_reload() {
     assert_eq!(supervisor.get("/").version(), "one");
 }
 
+#[test]
+fn what_shows_that_it_is_ready_is_that_of_the_new_file() {
+    let site = Site::new("version one");
+    site.write_listening(&[]);
+    let supervisor = site.start();
+    let lines = ["ready = 'notify'", "ready_timeout = '300ms'"];
+    site.write_listening(&lines);
+    let said = site.fail();
+    assert!(said.contains("READY=1"), "{said}");
+    // A crash of the old one is restarted by its own rules.
+    let pid = supervisor.get("/").pid();
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+    supervisor.wait_for_nth_line("Generation 1 is ready", 2);
+    site.app.deploy("version two\nnotify");
+    site.reload();
+    supervisor.wait_for_version("two");
+}
+
 /// Good files, broken ones and broken programs, as fast as they come, and no request pays for it.
 #[test]
 fn a_storm_of_deploys_loses_no_request() {
