@@ -75,7 +75,7 @@ fn a_slow_boot_is_waited_for() {
 
 /// F1: a version that hangs before it listens never takes over.
 #[test]
-fn a_version_that_never_listens_is_killed_and_the_old_one_serves_on() {
+fn a_version_that_never_listens_is_stopped_and_the_old_one_serves_on() {
     let app = App::new("version one");
     let supervisor = serving(&app, &["-ready-timeout=500ms"]);
     let before = Before::of(&supervisor);
@@ -83,6 +83,41 @@ fn a_version_that_never_listens_is_killed_and_the_old_one_serves_on() {
     supervisor.hup();
     supervisor.wait_for_line("Generation 2 failed: it was not ready within 500 ms");
     supervisor.wait_for_line("Reload failed: generation 1 serves on");
+    before.is_unchanged(&supervisor);
+}
+
+/// It serves, but never says that it is ready: what it has accepted by the end of its time it finishes.
+#[test]
+fn a_version_that_is_not_ready_in_time_finishes_what_it_has_accepted() {
+    let app = App::new("version one\nnotify");
+    let supervisor = serving(&app, &["-ready=notify", "-ready-timeout=500ms"]);
+    let before = Before::of(&supervisor);
+    app.deploy("version two\nslow 300");
+    let load = Load::start(supervisor.address(), 8, "/");
+    supervisor.hup();
+    supervisor.wait_for_line("Generation 2 failed: it was not ready within 500 ms");
+    supervisor.wait_for_line("(generation 2) to stop: SIGTERM");
+    supervisor.wait_for_line("exit status 0");
+    let report = load.stop();
+    assert_eq!(report.failed, 0, "{report:?}");
+    assert!(report.by_pid.len() > 1, "both have answered: {report:?}");
+    before.is_unchanged(&supervisor);
+}
+
+#[test]
+fn one_that_is_not_ready_in_time_and_takes_no_notice_of_term_is_killed() {
+    let app = App::new("version one\nnotify");
+    let flags = [
+        "-ready=notify",
+        "-ready-timeout=300ms",
+        "-drain-timeout=300ms",
+    ];
+    let supervisor = serving(&app, &flags);
+    let before = Before::of(&supervisor);
+    app.deploy("version two\nignore-term");
+    supervisor.hup();
+    supervisor.wait_for_line("Reload failed: generation 1 serves on");
+    supervisor.wait_for_line("(generation 2): it did not end in time");
     before.is_unchanged(&supervisor);
 }
 

@@ -236,7 +236,7 @@ pub const FLAGS: &[Flag] = &[
         value: Some("DURATION"),
         default: Some("60s"),
         group: Group::Reload,
-        help: "A program not ready after this long is killed, and the reload has failed.",
+        help: "A program not ready after this long is told to stop, is killed if it has not ended 10 s later, and the reload has failed.",
         set: |draft, value| {
             draft.ready_timeout = values::some_time(value)?;
             Ok(())

@@ -276,7 +276,7 @@ impl Supervisor {
             self.state.serving = Some(generation);
         }
         for id in attempt.step.into_values() {
-            self.withdraw(now, id, out);
+            self.withdraw(now, id, Why::Withdrawn, out);
         }
         if share.replaced == 0 {
             self.policies.remove(generation);
@@ -295,26 +295,26 @@ impl Supervisor {
         }
     }
 
-    /// Sends away a worker that has done nothing wrong. Once its program runs it may have accepted connections, seen or
-    /// unseen, which it is to finish; but one that is not ready gets no more time than it had to become ready.
-    fn withdraw(&mut self, now: Time, id: WorkerId, out: &mut Vec<Action>) {
+    /// Sends away a worker that will not take over. Once its program runs it may have accepted connections, seen or
+    /// unseen, which it is to finish; but one that is not ready has a last chance, and no more.
+    pub(super) fn withdraw(&mut self, now: Time, id: WorkerId, why: Why, out: &mut Vec<Action>) {
         let Some(worker) = self.state.workers.get_mut(&id) else {
             return; // It is the one that ended.
         };
-        if !matches!(worker.phase, Phase::Starting { .. } | Phase::Ready { .. }) {
-            return; // It is the one that was killed.
-        }
         let policy = self.policies.of(worker.generation);
-        let patience = policy.drain_timeout.map(|span| now + span);
-        let own = worker.killed_at(policy);
-        if worker.is_launched() && own.is_none_or(|at| at > now) {
-            let until = own.into_iter().chain(patience).min();
+        let patience = match worker.phase {
+            Phase::Ready { .. } => policy.drain_timeout,
+            Phase::Starting { .. } => Some(policy.last_chance()),
+            Phase::Draining { .. } | Phase::Killed => return, // It is the one that failed.
+        };
+        if worker.is_launched() {
+            let until = patience.map(|span| now + span);
             worker.phase = Phase::Draining { until };
             worker.tell(policy.stop_signal);
             out.push(Action::Withdraw(id));
         } else {
             worker.phase = Phase::Killed;
-            out.push(Action::Kill(id, Why::Withdrawn));
+            out.push(Action::Kill(id, why));
         }
     }
 

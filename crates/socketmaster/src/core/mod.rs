@@ -8,9 +8,10 @@
 //!              ready                  a newer one is ready, or a stop
 //!   starting ---------> ready ------------------------------------> draining
 //!      |  \                \                                            |
-//!      |   \ stop           \ ends by itself: restart, or the service   |
-//!      |    `--> draining    `--> gone                 ends             | drain timeout, kill timeout,
-//!      | ready timeout                                                  | a second stop
+//!      |   \ stop,          \ ends by itself: restart, or the service   | drain timeout, kill timeout,
+//!      |    \ ready timeout  `--> gone                 ends             | last chance, a second stop
+//!      |     `--> draining                                              |
+//!      | ready timeout, and its program was never executed              |
 //!      `---------------------> killed <---------------------------------'
 //! ```
 //! From every phase the worker's exit leads out of the table.
@@ -377,13 +378,13 @@ impl Supervisor {
             if worker.ready_at(policy).is_some_and(|at| at <= now) {
                 self.ready(now, id, out);
             } else if worker.killed_at(policy).is_some_and(|at| at <= now) {
-                let was = std::mem::replace(&mut worker.phase, Phase::Killed);
-                let worker = *worker;
-                if let Phase::Starting { .. } = was {
-                    out.push(Action::Kill(id, Why::NotReady));
-                    self.not_ready(now, id, worker, Reason::NotReady, out);
-                } else {
+                if let Phase::Draining { .. } = worker.phase {
+                    worker.phase = Phase::Killed;
                     out.push(Action::Kill(id, Why::NotGone));
+                } else {
+                    let late = *worker;
+                    self.withdraw(now, id, Why::NotReady, out);
+                    self.not_ready(now, id, late, Reason::NotReady, out);
                 }
             }
         }

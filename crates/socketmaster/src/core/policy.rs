@@ -32,6 +32,16 @@ pub struct Policy {
     pub seed: u64,
 }
 
+impl Policy {
+    /// How long a worker that is told to stop before it is ready has for what it has accepted by then.
+    pub(super) fn last_chance(&self) -> Duration {
+        self.drain_timeout.unwrap_or(LAST_CHANCE).min(LAST_CHANCE)
+    }
+}
+
+/// More is not granted where nobody knows whether there is anything to finish.
+const LAST_CHANCE: Duration = Duration::from_secs(10);
+
 /// Where nothing can be seen of a worker, it is ready when it has lived this long: the original's default.
 pub const BLIND_WAIT: Duration = Duration::from_millis(3000);
 

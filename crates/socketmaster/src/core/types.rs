@@ -107,7 +107,7 @@ pub enum Action {
     Welcome(WorkerId),
     /// Send the configured stop signal.
     Drain(WorkerId),
-    /// Send the configured stop signal to a worker that will not take over, because a fellow failed.
+    /// Send the configured stop signal to a worker that will not take over: a fellow failed, or it was not ready in time.
     Withdraw(WorkerId),
     /// Send the signal that asked for the stop.
     Forward(WorkerId, i32),
@@ -126,9 +126,10 @@ pub enum Action {
 /// Why a worker is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// It was not ready within the ready timeout.
+    /// Its program was not executed within the ready timeout.
     NotReady,
-    /// It did not leave within the drain timeout, or the kill timeout after a stop.
+    /// It did not leave within the time that it was given: the drain timeout, the kill timeout after a stop, or a last
+    /// chance after the ready timeout.
     NotGone,
     /// A second stop request.
     StopAgain,

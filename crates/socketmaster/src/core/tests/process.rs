@@ -1,5 +1,7 @@
 //! A process of the world: what became of it and what it was told.
 
+use std::time::Duration;
+
 use crate::core::{BLIND_WAIT, Generation, Policy, Sign, Time, WorkerId};
 
 /// A living process.
@@ -34,10 +36,20 @@ impl Process {
         self.ready.is_some() && self.is_wanted()
     }
 
-    /// It may have accepted connections, and has time to finish them.
-    pub(super) fn may_finish(&self, policy: &Policy, now: Time) -> bool {
-        let runs = self.ready.is_some() || self.launched.is_some();
-        runs && self.kill_at(policy).is_none_or(|at| at > now)
+    /// It may have accepted connections.
+    pub(super) fn may_finish(&self) -> bool {
+        self.ready.is_some() || self.launched.is_some()
+    }
+
+    /// It is told to stop before it took over: how long it has.
+    pub(super) fn withdraw(&mut self, policy: &Policy, now: Time) {
+        let short = Duration::from_secs(10);
+        let patience = match self.ready {
+            Some(_) => policy.drain_timeout,
+            None => Some(policy.drain_timeout.map_or(short, |span| span.min(short))),
+        };
+        self.leave_by = patience.map(|span| now + span);
+        self.told.push(policy.stop_signal);
     }
 
     pub(super) fn ready_at(&self, policy: &Policy) -> Option<Time> {

@@ -386,18 +386,29 @@ impl World {
     }
 
     fn withdraw(&mut self, id: WorkerId) {
-        let now = self.now;
+        let (now, timeout) = (self.now, self.event == Some(Event::Timeout));
         let policy = self.rules_of(id);
-        assert!(self.withdrawn.remove(&id), "{id:?} did nothing wrong");
         let process = self.find(id);
-        assert!(
-            process.may_finish(&policy, now),
-            "{id:?} has nothing to finish"
-        );
-        let patience = policy.drain_timeout.map(|span| now + span);
-        let own = process.kill_at(&policy);
-        process.leave_by = own.into_iter().chain(patience).min();
-        process.told.push(policy.stop_signal);
+        assert!(process.may_finish(), "{id:?} has nothing to finish");
+        let late = process.is_starting() && process.kill_at(&policy).is_some_and(|at| at <= now);
+        let slot = process.slot;
+        process.withdraw(&policy, now);
+        if !self.withdrawn.remove(&id) {
+            assert!(timeout && late, "{id:?} did nothing wrong");
+            self.late(id, slot);
+        }
+    }
+
+    /// The worker was not ready in time.
+    fn late(&mut self, id: WorkerId, slot: u32) {
+        assert_eq!(self.failing, None, "a failure was not told");
+        self.failing = Some((id, Reason::NotReady));
+        let ending = Ending::Signal(9);
+        if !self.is_in_step(id) {
+            self.crashed(slot, Duration::ZERO, ending);
+        } else if self.serving.is_none() {
+            self.last_word = Some(ending.status());
+        }
     }
 
     fn forward(&mut self, id: WorkerId, signal: i32) {
@@ -417,13 +428,13 @@ impl World {
         let due =
             event == Some(Event::Timeout) && process.kill_at(&policy).is_some_and(|at| at <= now);
         match why {
-            Why::NotReady => assert!(due && process.is_starting(), "{id:?} has time"),
+            Why::NotReady => {
+                let late = due && process.is_starting();
+                assert!(late && !process.may_finish(), "{id:?} has time");
+            }
             Why::NotGone => assert!(due && !process.is_wanted(), "{id:?} has time"),
             Why::Withdrawn => {
-                assert!(
-                    !process.may_finish(&policy, now),
-                    "{id:?} may have connections"
-                );
+                assert!(!process.may_finish(), "{id:?} may have connections");
             }
             Why::StopAgain => assert!(matches!(event, Some(Event::Stop(_))) && stops > 1),
         }
@@ -433,14 +444,7 @@ impl World {
             assert!(self.withdrawn.remove(&id), "{id:?} did nothing wrong");
         }
         if why == Why::NotReady {
-            assert_eq!(self.failing, None, "a failure was not told");
-            self.failing = Some((id, Reason::NotReady));
-            let ending = Ending::Signal(9);
-            if !self.is_in_step(id) {
-                self.crashed(slot, Duration::ZERO, ending);
-            } else if self.serving.is_none() {
-                self.last_word = Some(ending.status());
-            }
+            self.late(id, slot);
         }
     }
 

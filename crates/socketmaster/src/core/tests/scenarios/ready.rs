@@ -92,7 +92,7 @@ fn a_passing_helper_that_cannot_be_looked_at_does_not_make_time_decide_for_good(
         110 blind 1
         900 sighted 1
         3100 timeout
-        60000 deadline => kill 1 NotReady, 1 failed: not ready
+        60000 deadline => withdraw 1, 1 failed: not ready
         60001 signal 1 9 => leave with 137
         ",
     );
@@ -207,7 +207,7 @@ fn who_waits_for_a_word_sees_nothing_in_it_that_the_program_waits() {
         0 begin => start 1 of 1
         1 launched 1
         10 waiting 1
-        60000 deadline => kill 1 NotReady, 1 failed: not ready
+        60000 deadline => withdraw 1, 1 failed: not ready
         ",
     );
 }
@@ -224,7 +224,7 @@ fn who_asks_for_time_has_it_and_no_less_than_without_asking() {
         50001 extend 1 10000
         60000 timeout
         60001 upgrade
-        80000 deadline => kill 1 NotReady, 1 failed: not ready
+        80000 deadline => withdraw 1, 1 failed: not ready
         ",
     );
     play(
@@ -234,10 +234,10 @@ fn who_asks_for_time_has_it_and_no_less_than_without_asking() {
         1 launched 1
         10 extend 1 1000
         20 extend 9 1000000
-        60000 deadline => kill 1 NotReady, 1 failed: not ready
-        60000 extend 1 1000
-        60000 idle
-        60001 signal 1 9 => leave with 137
+        60000 deadline => withdraw 1, 1 failed: not ready
+        60000 extend 1 20000
+        70000 deadline => kill 1 NotGone
+        70001 signal 1 9 => leave with 137
         ",
     );
 }

@@ -1,6 +1,9 @@
 //! What a reload does, and what it leaves alone when it fails.
 
+use std::time::Duration;
+
 use super::AUTO;
+use crate::core::Policy;
 use crate::core::tests::script::play;
 
 #[test]
@@ -55,7 +58,7 @@ fn a_program_that_cannot_be_executed_changes_nothing_however_often_it_is_tried()
 }
 
 #[test]
-fn a_version_that_never_listens_is_killed_at_the_ready_timeout() {
+fn a_version_that_never_listens_is_told_to_stop_at_the_ready_timeout_and_then_killed() {
     play(
         AUTO,
         "
@@ -64,9 +67,33 @@ fn a_version_that_never_listens_is_killed_at_the_ready_timeout() {
         5 ready 1 => welcome 1
         100 reload 7 => start 2 of 2
         110 launched 2
-        60100 deadline => kill 2 NotReady, 2 failed: not ready, 7 failed in 2: not ready
-        60101 signal 2 9
-        60101 idle
+        60100 deadline => withdraw 2, 2 failed: not ready, 7 failed in 2: not ready
+        60101 ready 2
+        60101 reload 8 => start 3 of 3
+        60200 ready 3 => welcome 3, drain 1, 8 done by 3
+        70100 deadline => kill 2 NotGone
+        70101 signal 2 9
+        70101 idle
+        ",
+    );
+}
+
+/// It may have accepted connections meanwhile, and gets as long for them as others do, if that is not long.
+#[test]
+fn what_was_not_ready_in_time_drains_no_longer_than_others() {
+    let short = Policy {
+        drain_timeout: Some(Duration::from_secs(3)),
+        ..AUTO
+    };
+    play(
+        short,
+        "
+        0 begin => start 1 of 1
+        5 ready 1 => welcome 1
+        100 reload 7 => start 2 of 2
+        110 launched 2
+        60100 deadline => withdraw 2, 2 failed: not ready, 7 failed in 2: not ready
+        63100 deadline => kill 2 NotGone
         ",
     );
 }

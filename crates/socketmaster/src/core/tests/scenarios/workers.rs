@@ -109,7 +109,7 @@ fn all_at_once_withdraws_all_when_one_fails() {
         210 launched 8
         215 ready 7 => welcome 7
         220 exit 7 0 => 7 failed: did not last, exit 0, withdraw 8, kill 9 Withdrawn, 8 failed in 3: did not last, exit 0
-        60200 deadline => kill 8 NotGone
+        10220 deadline => kill 8 NotGone
         ",
     );
 }
@@ -129,8 +129,8 @@ fn a_step_that_is_not_ready_in_time_fails_once() {
         5 ready 3 => welcome 3
         100 reload 7 => start 4 of 2, start 5 of 2 in 1
         110 launched 4
-        60100 deadline => kill 4 NotReady, 4 failed: not ready, kill 5 Withdrawn, 7 failed in 2: not ready
-        60101 idle
+        60100 deadline => withdraw 4, 4 failed: not ready, kill 5 Withdrawn, 7 failed in 2: not ready
+        70100 deadline => kill 4 NotGone
         ",
     );
 }
