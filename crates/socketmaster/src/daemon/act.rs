@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::worker::Seat;
+use super::launch::Seat;
 use super::{Daemon, now, words};
 use crate::core::{Action, Ending, Event, Generation, Reason, Request, Verdict, Why, WorkerId};
 use crate::sys::signals;

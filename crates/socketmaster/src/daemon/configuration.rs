@@ -13,8 +13,8 @@ use super::Daemon;
 use super::adopt::Remnant;
 use super::command::LookupError;
 use super::listeners::{self, Listener, OpenError};
-use super::start::{StartUpError, account, directory_of, policy};
-use super::worker::{Keyed, Recipe};
+use super::parts::policy;
+use super::recipe::{Keyed, Recipe, SettingError, account, directory_of};
 use crate::config::Config;
 use crate::config::source::Mistakes;
 use crate::core::{Event, Generation, Share, Verdict, WorkerId};
@@ -34,7 +34,7 @@ enum ConfigurationError {
     #[error(transparent)]
     Listen(#[from] OpenError),
     #[error(transparent)]
-    Setting(#[from] StartUpError),
+    Setting(#[from] SettingError),
     #[error("no more listeners can be watched: {0}")]
     Watch(#[from] std::io::Error),
 }

@@ -9,10 +9,12 @@ pub mod check;
 pub mod command;
 pub mod control;
 pub mod inputs;
+pub mod launch;
 pub mod listeners;
 pub mod log;
 pub mod notify;
 pub mod ready;
+pub mod recipe;
 pub mod rundir;
 pub mod systemd;
 pub mod upgrade;
@@ -23,9 +25,12 @@ mod act;
 mod configuration;
 mod guard;
 mod leave;
+mod parts;
+mod reap;
 mod rehearsal;
 mod report;
 mod resume;
+mod signal;
 mod start;
 mod watch;
 
@@ -36,17 +41,17 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::config::source::Source;
-use crate::core::{ByGeneration, Ending, Event, Request, Supervisor, Time, WorkerId};
+use crate::core::{ByGeneration, Event, Supervisor, Time, WorkerId};
 use crate::sys::clock;
-use crate::sys::process::{self, End};
-use adopt::{Calls, Remnant, Taken};
+use adopt::{Remnant, Taken};
 use control::{Control, Counted, Counters, Last, Public, Watchers};
 use inputs::{Input, Inputs, Task};
 use log::Log;
+use recipe::Recipe;
 use rundir::RunDir;
 use systemd::ServiceManager;
 use upgrade::Preflight;
-use worker::{Recipe, Worker};
+use worker::Worker;
 
 pub use rehearsal::rehearse;
 pub use start::run;
@@ -181,63 +186,6 @@ impl Daemon {
         }
     }
 
-    fn signal(&mut self, number: i32, pid: u32) {
-        match number {
-            libc::SIGHUP => self.reload(),
-            libc::SIGUSR1 | libc::SIGUSR2 => self.begin_upgrade(),
-            libc::SIGCHLD => self.reap(),
-            // The terminal sends them to who writes or reads in the background.
-            libc::SIGTTIN | libc::SIGTTOU if pid == 0 => {}
-            libc::SIGTTIN => self.scale(self.core.wanted().saturating_add(1)),
-            libc::SIGTTOU => self.scale(self.core.wanted().saturating_sub(1)),
-            stop => {
-                let name = crate::sys::signals::name(stop);
-                // The kernel itself sends what is typed at a terminal.
-                self.log.say(match pid {
-                    0 => format!("Stopping: SIG{name} from the terminal"),
-                    pid => format!("Stopping: SIG{name} from pid {pid}"),
-                });
-                self.report_stop();
-                self.handle(Event::Stop(self.stop_signal_for(stop)));
-            }
-        }
-    }
-
-    /// A program that knows nothing of us is stopped in its own way: TERM makes nginx, for one, drop its requests.
-    fn stop_signal_for(&self, signal: i32) -> i32 {
-        let config = &self.recipe().config;
-        if signal == libc::SIGTERM && config.adopt.is_some() {
-            config.stop_signal
-        } else {
-            signal
-        }
-    }
-
-    /// Sees to it that there are this many workers, at once or after the reload under way.
-    pub(in crate::daemon) fn scale(&mut self, workers: u32) {
-        let before = self.core.wanted();
-        self.handle(Event::Scale(workers));
-        let wanted = self.core.wanted();
-        let number = match wanted {
-            1 => "1 worker".to_owned(),
-            more => format!("{more} workers"),
-        };
-        self.log.say(match self.core.attempted() {
-            _ if wanted == before => format!("No fewer than {number}: nobody else serves"),
-            Some(_) => format!("Scaling to {number} when the reload is over"),
-            None => format!("Scaling to {number}"),
-        });
-    }
-
-    fn reload(&mut self) {
-        self.requests += 1;
-        if self.core.is_reloading() {
-            self.report_queued();
-        }
-        self.counters.asked(Request(self.requests));
-        self.handle(Event::Reload(Request(self.requests)));
-    }
-
     /// Tells the core, and does what it says, and tells it what came of that.
     fn handle(&mut self, event: Event) {
         self.events.push_back(event);
@@ -251,81 +199,6 @@ impl Daemon {
             }
         }
         self.end_checks();
-    }
-
-    /// Takes note of every child that has ended. Cheap when there is none, and done before each decision that asks
-    /// whether a worker is alive.
-    fn reap(&mut self) {
-        while let Ok(Some((pid, end))) = process::ended() {
-            let worker = self
-                .workers
-                .iter()
-                .find(|(_, worker)| worker.child.pid() == pid);
-            if let Some(id) = worker.map(|(id, _)| *id) {
-                self.gone(id, pid, end);
-            } else if self.preflight.as_ref().is_some_and(|p| p.pid() == pid) {
-                process::reap(pid);
-                self.answered = self.preflight.take();
-            } else if !self.check_ended(pid, end) {
-                // The forwarder, an orphan whose parent was a worker, or one that we had before.
-                self.log.ended(pid);
-                self.inherited.retain(|inherited| *inherited != pid);
-                process::reap(pid);
-            }
-        }
-        self.kill_on();
-        self.settle();
-    }
-
-    fn gone(&mut self, id: WorkerId, pid: i32, end: End) {
-        let Some(mut worker) = self.workers.remove(&id) else {
-            return;
-        };
-        // What it leaves behind in its process group has nobody to tell it any more; a failed version has no requests
-        // to finish.
-        let failed = self.core.starting().any(|starting| starting == id);
-        let signal = if failed {
-            libc::SIGKILL
-        } else {
-            self.recipes.of(worker.generation).config.stop_signal
-        };
-        let _ = worker.child.signal_group(signal);
-        process::reap(pid);
-        if failed {
-            self.kill_left_of_failed(worker.generation);
-        }
-        worker.read_launch(id, &mut self.log, &self.inputs);
-        let ending = match (end, &worker.error) {
-            (_, Some(error)) => {
-                self.errors.insert(id, error.to_string());
-                Ending::NotStarted
-            }
-            (End::Exit(status), None) => Ending::Exit(status),
-            (End::Signal(number), None) => Ending::Signal(number),
-        };
-        if ending != Ending::NotStarted {
-            self.log.say(format!("{pid} {}", words::ending(ending)));
-        }
-        self.in_the_way = match (&worker.calls, ending) {
-            (Some(calls), Ending::Exit(1..) | Ending::Signal(_)) if failed => {
-                calls.who_is_in_the_way()
-            }
-            _ => None,
-        };
-        self.bound_nothing = worker.calls.as_ref().is_some_and(Calls::has_bound_nothing);
-        let (generation, slot) = (worker.generation, worker.slot);
-        let drains = !failed && !self.core.is_ready(id);
-        if !drains {
-            drop(worker);
-        } else if self.keep_remnant(id, pid, worker, ending).is_none() {
-            return;
-        }
-        // A process that it has left behind is nobody's business any more.
-        self.log.leave(id);
-        self.tell_gone(generation, slot, words::ending(ending));
-        self.note_gone(id, Some((pid, slot)));
-        self.handle(Event::Exited(id, ending));
-        self.errors.remove(&id);
     }
 }
 

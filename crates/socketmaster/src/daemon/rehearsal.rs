@@ -1,7 +1,7 @@
 //! What would keep a configuration from being started, as far as can be said without starting anything.
 
 use super::listeners;
-use super::start::{account, directory_of};
+use super::recipe::{account, directory_of};
 use crate::config::Config;
 use crate::daemon::command;
 

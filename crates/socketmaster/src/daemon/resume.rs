@@ -12,11 +12,12 @@ use super::inputs::Inputs;
 use super::listeners::Listener;
 use super::log::Log;
 use super::notify::{Extension, NotifySocket, Says};
+use super::parts::{Parts, Queue, StartUpError, log_options, policy, read_signals};
 use super::ready::Channel;
+use super::recipe::{Keyed, Recipe};
 use super::rundir::RunDir;
-use super::start::{Prepared, Queue, StartUpError, log_options, policy, read_signals};
 use super::upgrade::{Handover, HeldWorker};
-use super::worker::{Keyed, Recipe, Watching, Worker};
+use super::worker::{Watching, Worker};
 use crate::config::Readiness;
 use crate::config::source::Source;
 use crate::core::{ByGeneration, Ending, Event, Supervisor};
@@ -64,7 +65,7 @@ pub(super) fn resume(
         .map(|(g, recipe)| (g, policy(&recipe.config)))
         .collect();
     let core = Supervisor::restore(first, &later, state.core);
-    let prepared = Prepared {
+    let parts = Parts {
         source,
         recipes,
         sockets: Sockets::new(listeners, &inputs)?,
@@ -84,7 +85,7 @@ pub(super) fn resume(
         program: state.program,
         signals: read_signals(&inputs)?,
     };
-    let mut daemon = prepared.daemon(core, log, inputs, queue);
+    let mut daemon = parts.assemble(core, log, inputs, queue);
     daemon.requests = state.requests;
     daemon.since = state.since.unwrap_or(daemon.since);
     daemon.last_reload = state.last_reload;
@@ -203,7 +204,7 @@ impl Daemon {
             tasks: Vec::new(),
         };
         let recipe = Arc::clone(self.recipes.of(held.generation));
-        recipe.resume(&mut worker, held.id, &self.inputs)?;
+        worker.listen(held.id, &recipe, &self.inputs)?;
         self.workers.insert(held.id, worker);
         Ok(())
     }

@@ -3,8 +3,8 @@
 use std::io;
 use std::time::Duration;
 
+use crate::daemon::launch::StartError;
 use crate::daemon::words;
-use crate::daemon::worker::StartError;
 use crate::sys::process::End;
 use crate::wire::launch::LaunchError;
 

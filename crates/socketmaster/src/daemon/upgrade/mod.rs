@@ -19,7 +19,7 @@ use super::control::{Control, Public};
 use super::inputs::Input;
 use super::listeners::Listener;
 use super::ready::{Channel, HeldChannel};
-use super::worker::Recipe;
+use super::recipe::Recipe;
 use crate::core::Generation;
 use crate::sys::fds;
 
