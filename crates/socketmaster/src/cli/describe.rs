@@ -3,7 +3,7 @@
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Command, ValueHint};
 
-use super::flags::Flag;
+use super::flag::Flag;
 use super::form::Form;
 use super::help;
 use super::orders::Verb;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::error::CliError;
-use super::flags::Flag;
+use super::flag::Flag;
 use super::form::Form;
 use super::tokens;
 use crate::config::{

@@ -3,74 +3,11 @@
 //! clap does not parse: its rules are not Go's, and it would hand back strings where this hands back values. It gets
 //! the table described (see `describe`) for what it does well, the man page and the completions.
 
-use std::ffi::OsStr;
-
-use super::draft::Draft;
+use super::flag::{Flag, Group};
+use super::go;
 use super::values::{self, ValueError};
 use crate::config::{Adopt, LogFormat, Orphans, Restart};
 use crate::wire::uri::{Address, ListenUri};
-
-/// One flag, whose value has its place in a `T`.
-pub struct Flag<T = Draft> {
-    /// The name, without dashes.
-    pub name: &'static str,
-    /// What stands for the value in the help, or the words to choose from with `|` between them; `None` is a boolean.
-    /// A value all in brackets may be left out: see [`Flag::may_stand_alone`].
-    pub value: Option<&'static str>,
-    /// What holds where the flag is not given, as it would be typed.
-    pub default: Option<&'static str>,
-    /// Where `-h` shows it.
-    pub group: Group,
-    /// What it does: one or two sentences, without the default.
-    pub help: &'static str,
-    /// Checks a value and puts it in its place.
-    pub set: fn(&mut T, &OsStr) -> Result<(), ValueError>,
-}
-
-impl<T> Flag<T> {
-    /// Whether the flag also stands for itself, as a boolean does. The next word is its value only if it is a URI.
-    pub fn may_stand_alone(&self) -> bool {
-        self.value
-            .is_some_and(|value| value.starts_with('[') && value.ends_with(']'))
-    }
-}
-
-/// What flags stand together in the help, in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Group {
-    /// The program and its surroundings.
-    Program,
-    /// The change from one generation to the next.
-    Reload,
-    /// Ends, asked for or not.
-    End,
-    /// The log, and the rest.
-    Log,
-    /// What a verb asks a supervisor that runs.
-    Order,
-}
-
-impl Group {
-    /// All groups, in the order of the help.
-    pub const ALL: [Self; 5] = [
-        Self::Program,
-        Self::Reload,
-        Self::End,
-        Self::Log,
-        Self::Order,
-    ];
-
-    /// The heading in the help.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Program => "Program and sockets",
-            Self::Reload => "Reload",
-            Self::End => "Stop and crash",
-            Self::Log => "Log and information",
-            Self::Order => "Flags",
-        }
-    }
-}
 
 /// Every flag of a supervisor, but for `-h`, `-help` and [`PID`].
 pub const FLAGS: &[Flag] = &[
@@ -108,7 +45,7 @@ pub const FLAGS: &[Flag] = &[
         help: "The program opens its sockets itself, and the next generation's bind gets the one that is held. With a \
                URI, such as tcp://:80, udp://127.0.0.1:53 or unix:///PATH, that address alone; repeat it for more.",
         set: |draft, value| {
-            draft.adopt = match (values::boolean(value), draft.adopt.take()) {
+            draft.adopt = match (go::boolean(value), draft.adopt.take()) {
                 (Ok(true), _) => Some(Adopt::Anything),
                 (Ok(false), _) => None,
                 (Err(_), before) => {
@@ -202,7 +139,7 @@ pub const FLAGS: &[Flag] = &[
         help: "Take a program that has lived this long for ready, whatever it does. Without this flag, ready is one \
                that says READY=1 to $NOTIFY_SOCKET or is seen waiting for connections; where that cannot be seen, one that has lived for 3 s.",
         set: |draft, value| {
-            draft.start = Some(values::millis(value)?);
+            draft.start = Some(go::millis(value)?);
             Ok(())
         },
     },
@@ -227,7 +164,7 @@ pub const FLAGS: &[Flag] = &[
         group: Group::Reload,
         help: "How long a program seen waiting for connections must live on before it is ready.",
         set: |draft, value| {
-            draft.settle = values::duration(value)?;
+            draft.settle = go::duration(value)?;
             Ok(())
         },
     },
@@ -278,7 +215,7 @@ pub const FLAGS: &[Flag] = &[
                that time, or a check of -ready fails three times in a row, the reload has failed and the old ones serve \
                on. A rolling reload bakes each step.",
         set: |draft, value| {
-            draft.bake = values::duration(value)?;
+            draft.bake = go::duration(value)?;
             Ok(())
         },
     },
@@ -301,7 +238,7 @@ pub const FLAGS: &[Flag] = &[
         group: Group::Reload,
         help: "An old program that has not ended after this long is killed. Without this flag it may take for ever.",
         set: |draft, value| {
-            draft.drain_timeout = Some(values::duration(value)?);
+            draft.drain_timeout = Some(go::duration(value)?);
             Ok(())
         },
     },
@@ -313,7 +250,7 @@ pub const FLAGS: &[Flag] = &[
         help: "A program that has not ended this long after TERM, INT or QUIT is killed. Without this flag it may take \
                for ever, or until the signal comes a second time.",
         set: |draft, value| {
-            draft.kill_timeout = Some(values::duration(value)?);
+            draft.kill_timeout = Some(go::duration(value)?);
             Ok(())
         },
     },
@@ -355,7 +292,7 @@ pub const FLAGS: &[Flag] = &[
         group: Group::Log,
         help: "Log to syslog instead of standard error.",
         set: |draft, value| {
-            draft.syslog = values::boolean(value)?;
+            draft.syslog = go::boolean(value)?;
             Ok(())
         },
     },
@@ -397,7 +334,7 @@ pub const FLAGS: &[Flag] = &[
         group: Group::Log,
         help: "Print the version and end.",
         set: |draft, value| {
-            draft.version = values::boolean(value)?;
+            draft.version = go::boolean(value)?;
             Ok(())
         },
     },

@@ -4,7 +4,8 @@ use std::ffi::OsString;
 
 use super::draft::Draft;
 use super::error::CliError;
-use super::flags::{FLAGS, Flag, PID};
+use super::flag::Flag;
+use super::flags::{FLAGS, PID};
 use super::tokens::{self, End};
 
 /// How the program is named, and how it gets its sockets.

@@ -1,7 +1,7 @@
 //! What `-h` prints, laid out for 80 columns.
 
 use super::draft::Draft;
-use super::flags::{Flag, Group};
+use super::flag::{Flag, Group};
 use super::form::Form;
 use super::orders::Verb;
 

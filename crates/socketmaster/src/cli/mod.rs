@@ -1,8 +1,8 @@
 //! The command line: Go's flag syntax, read once into a [`Config`].
 //!
-//! `flags` says which flags there are and `form` who has them, `tokens` finds them in argv, `values` reads what they are
-//! set to, `draft` makes a configuration of them, `orders` are the verbs for a supervisor that runs, `help` shows all of it, and
-//! `describe` tells clap about it.
+//! `flag` says what a flag is, `flags` which there are and `form` who has them; `tokens` finds them in argv; `go` and
+//! `values` read what they are set to; `draft` makes a configuration of them; `file` finds the same in a configuration
+//! file; `orders` are the verbs for a supervisor that runs; `help` shows all of it, and `describe` tells clap about it.
 
 use std::ffi::OsString;
 
@@ -10,8 +10,10 @@ pub mod describe;
 pub mod draft;
 pub mod error;
 pub mod file;
+pub mod flag;
 pub mod flags;
 pub mod form;
+pub mod go;
 pub mod help;
 pub mod orders;
 pub mod tokens;

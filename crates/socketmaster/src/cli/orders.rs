@@ -7,7 +7,8 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use super::flags::{Flag, Group};
+use super::flag::{Flag, Group};
+use super::go;
 use super::tokens::{self, End};
 use super::{CliError, Invocation, help, values};
 use crate::client::{Order, What};
@@ -102,7 +103,7 @@ const WAIT_DRAINED: Flag<OrderDraft> = Flag {
     group: Group::Order,
     help: "Wait until the old ones have ended, too.",
     set: |draft, value| {
-        draft.wait_drained = values::boolean(value)?;
+        draft.wait_drained = go::boolean(value)?;
         Ok(())
     },
 };
@@ -140,7 +141,7 @@ const JSON: Flag<OrderDraft> = Flag {
     group: Group::Order,
     help: "One JSON object a line for each instance.",
     set: |draft, value| {
-        draft.json = values::boolean(value)?;
+        draft.json = go::boolean(value)?;
         Ok(())
     },
 };
@@ -152,7 +153,7 @@ const FOLLOW: Flag<OrderDraft> = Flag {
     group: Group::Order,
     help: "Go on with the lines to come, until this is interrupted or the supervisor ends.",
     set: |draft, value| {
-        draft.follow = values::boolean(value)?;
+        draft.follow = go::boolean(value)?;
         Ok(())
     },
 };

@@ -7,7 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 use super::error::{CliError, quote};
-use super::flags::Flag;
+use super::flag::Flag;
 use crate::nearest::nearest;
 
 /// Where the walk ended.

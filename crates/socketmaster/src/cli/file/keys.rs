@@ -10,7 +10,8 @@ use toml::de::{DeTable, DeValue};
 
 use crate::cli::draft::Draft;
 use crate::cli::error::{CliError, quote};
-use crate::cli::flags::{FLAGS, Flag};
+use crate::cli::flag::Flag;
+use crate::cli::flags::FLAGS;
 use crate::nearest::nearest;
 use crate::wire::env_file::{self, Variables};
 

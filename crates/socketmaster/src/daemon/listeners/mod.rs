@@ -13,29 +13,31 @@
 
 mod adopted;
 mod error;
+mod file;
 mod open;
 mod place;
 mod received;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
-use std::path::Path;
 
 pub use adopted::TAKEN;
 pub use error::{OpenError, Reason};
+use file::identity;
 pub use place::{Place, Spot};
 pub use received::left_over;
 
 use crate::core::WorkerId;
+use crate::sys::fds;
 use crate::sys::socket::{self, Local, Type};
-use crate::sys::{fds, socket_path};
 use crate::wire::held::{HeldListener, PathIdentity};
 use crate::wire::protocol::{Bound, Passed};
-use crate::wire::uri::{Address, Carries, ListenUri};
+use crate::wire::uri::{Address, ListenUri};
 
 /// A socket that the supervisor holds: it listens, or takes datagrams.
 #[derive(Debug)]
@@ -202,147 +204,9 @@ impl Listener {
         }
     }
 
-    /// Makes it listen with our backlog again, after a worker shrank the backlog or shut the socket down. On the
-    /// same port always, even if the kernel had chosen it.
-    ///
-    /// # Errors
-    /// `ESHUTDOWN` for a unix socket that a worker shut down: only [`Listener::reopen`] helps. `EADDRINUSE` if
-    /// another program took the port in the meantime. Else what listen(2) says.
-    pub fn restore_backlog(&self) -> io::Result<()> {
-        if !self.takes_connections() {
-            return Ok(());
-        }
-        let local = match self.local {
-            Local::Inet { address, .. } => Some(address),
-            _ => None,
-        };
-        socket::listen_again(self.fd(), local, self.uri.backlog)
-    }
-
-    /// Puts a new socket in the place of a unix socket that a worker shut down. The kernel never revives those, and
-    /// the workers have the dead one: they must be replaced for the service to go on. Stop watching the old socket
-    /// first, then watch the new one.
-    ///
-    /// # Errors
-    /// [`Reason::Dead`] for anything but a unix path: an abstract name stays busy while a worker has the dead socket.
-    /// Else as [`open_all`].
-    pub fn reopen(&mut self) -> Result<(), OpenError> {
-        let result = match (&self.uri.address, self.path) {
-            (Address::UnixPath(..), Some(_)) => open::open(&self.uri),
-            _ => Err(Reason::Dead),
-        };
-        let new = result.map_err(|reason| OpenError {
-            uri: self.uri.text.clone(),
-            reason,
-        })?;
-        *self = Self {
-            key: self.key,
-            adopted: self.adopted,
-            ..new
-        };
-        Ok(())
-    }
-
-    /// Whether somebody made the socket non-blocking, for all its holders.
-    ///
-    /// # Errors
-    /// What fcntl(2) says.
-    pub fn is_nonblocking(&self) -> io::Result<bool> {
-        socket::is_nonblocking(self.fd())
-    }
-
-    /// Makes the socket blocking for all its holders: only while no worker lives, since an event loop that is served
-    /// a blocking socket hangs in accept(2).
-    ///
-    /// # Errors
-    /// What fcntl(2) says.
-    pub fn set_blocking(&self) -> io::Result<()> {
-        socket::set_nonblocking(self.fd(), false)
-    }
-
-    /// Makes the socket non-blocking for all its holders, as a program wants it that binds its place.
-    ///
-    /// # Errors
-    /// What fcntl(2) says.
-    pub fn set_nonblocking(&self) -> io::Result<()> {
-        socket::set_nonblocking(self.fd(), true)
-    }
-
-    /// Takes care that the queue holds as many connections as a program asks for; never fewer than before.
-    ///
-    /// # Errors
-    /// As [`Listener::restore_backlog`].
-    pub fn widen_backlog(&mut self, backlog: i32) -> io::Result<()> {
-        if backlog > self.uri.backlog {
-            self.uri.backlog = backlog;
-            self.restore_backlog()?;
-        }
-        Ok(())
-    }
-
-    /// Takes on what another configuration says of the same address: queue, owner and mode. A mode or an owner that is
-    /// not said any more stays as it is.
-    ///
-    /// # Errors
-    /// What listen(2), chmod(2) or chown(2) says, or there is no such user or group.
-    pub fn change(&mut self, uri: &ListenUri) -> Result<(), OpenError> {
-        let before = self.uri.clone();
-        let result = (|| {
-            if uri.backlog != before.backlog {
-                self.uri.backlog = uri.backlog;
-                self.restore_backlog()?;
-            }
-            let file = |uri: &ListenUri| (uri.mode, uri.owner.clone(), uri.group.clone());
-            if let (Address::UnixPath(_, path), true) =
-                (&before.address, file(uri) != file(&before))
-                && self.path.is_some()
-                && self.is_reachable()
-            {
-                open::permit(uri, path)?;
-            }
-            Ok(())
-        })();
-        let asked = uri.clone();
-        self.uri = if before.address == asked.address {
-            asked
-        } else {
-            // Another descriptor stands for what was asked for.
-            ListenUri {
-                address: before.address,
-                text: before.text,
-                ..asked
-            }
-        };
-        result.map_err(|reason| OpenError {
-            uri: self.uri.text.clone(),
-            reason,
-        })
-    }
-
     /// Says that it belongs to the program from now on, as if this worker had opened it.
     pub fn leave_to(&mut self, worker: WorkerId) {
         self.adopted = Some(worker);
-    }
-
-    /// Whether clients still find it: always, but for a unix socket whose file was removed or replaced.
-    pub fn is_reachable(&self) -> bool {
-        match (&self.uri.address, self.path) {
-            (Address::UnixPath(_, path), Some(ours)) => identity(path).is_ok_and(|now| now == ours),
-            _ => true,
-        }
-    }
-
-    /// Removes our socket file at the very end, if the file at the path is still ours. Does nothing for all other
-    /// listeners.
-    pub fn remove_path(&self) {
-        let (Address::UnixPath(_, path), Some(ours)) = (&self.uri.address, self.path) else {
-            return;
-        };
-        // While we listen nobody takes the path by the rules, so there is no lock between the look and the unlink.
-        if identity(path).is_ok_and(|now| now == ours) {
-            // Nothing is to be done about a directory that went read-only; the next start replaces the stale file.
-            let _ = socket_path::unlink(path);
-        }
     }
 
     /// What the next image of the supervisor needs to know, beside the descriptor under the same number.
@@ -372,18 +236,4 @@ impl Listener {
             ..Self::new(uri, fd, held.path)?
         })
     }
-}
-
-/// What a unix socket of this kind carries.
-fn type_of(carries: Carries) -> Type {
-    match carries {
-        Carries::Stream => Type::Stream,
-        Carries::Datagrams => Type::Datagram,
-        Carries::Packets => Type::Packets,
-    }
-}
-
-fn identity(path: &Path) -> io::Result<PathIdentity> {
-    let (device, inode) = socket_path::identity(path)?;
-    Ok(PathIdentity { device, inode })
 }

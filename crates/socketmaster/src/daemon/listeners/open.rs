@@ -5,14 +5,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use super::{Listener, Reason, type_of};
+use super::{Listener, Reason};
 use crate::sys::holder::{self, Holder};
 use crate::sys::names;
 use crate::sys::socket::{self, Kind, Type};
 use crate::sys::socket_path::{self, Occupant, Permissions};
 use crate::wire::activation::NotReceived;
 use crate::wire::held::PathIdentity;
-use crate::wire::uri::{Address, Family, ListenUri};
+use crate::wire::uri::{Address, Carries, Family, ListenUri};
 
 pub(super) fn open(uri: &ListenUri) -> Result<Listener, Reason> {
     let (socket, path) = match &uri.address {
@@ -248,4 +248,13 @@ pub(super) fn inherited(number: i32, backlog: i32) -> Result<OwnedFd, Reason> {
         kind => return Err(Reason::NotListening { number, kind }),
     }
     Ok(socket)
+}
+
+/// What a unix socket of this kind carries.
+fn type_of(carries: Carries) -> Type {
+    match carries {
+        Carries::Stream => Type::Stream,
+        Carries::Datagrams => Type::Datagram,
+        Carries::Packets => Type::Packets,
+    }
 }

@@ -5,12 +5,13 @@ use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::Barrier;
 use std::time::Duration;
 
-use crate::wire::uri::Family;
+use crate::sys::socket_path;
+use crate::wire::uri::{Carries, Family};
 
 fn uri(text: &str, address: Address) -> ListenUri {
     ListenUri {
