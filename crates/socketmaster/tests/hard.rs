@@ -84,7 +84,9 @@ fn a_run_directory_that_is_gone_costs_ready_messages_only() {
     supervisor.hup();
     supervisor.wait_for_line("Reload done");
     supervisor.wait_for_line("the worker cannot say READY=1");
-    processes::signal(supervisor.get("/").pid(), Signal::KILL);
+    // The old one may still answer.
+    let pid = supervisor.wait_for_version("two").pid();
+    processes::signal(pid, Signal::KILL);
     supervisor.wait_for_nth_line("is ready", 3);
     assert_eq!(supervisor.get("/").version(), "two");
 }

@@ -159,7 +159,7 @@ fn the_old_one_is_told_when_ours_is_ready() {
     });
     assert_eq!(supervisor.get("/").pid(), old.pid());
     assert!(is_nonblocking(old.pid()), "or it would hang in accept");
-    assert_eq!(supervisor.log().count("to stop"), 0);
+    assert_eq!(supervisor.log().count("(taken over) to stop"), 0);
     steps::go_on(gate);
     assert!(old.end().success());
     assert_ne!(supervisor.get("/").pid(), old.pid());
@@ -207,7 +207,7 @@ fn a_program_that_does_not_start_leaves_the_old_one_alone() {
         let mut supervisor = setup.take_over(old.pid()).run(&addresses).start();
         assert_eq!(shell_status(supervisor.wait()), status);
         supervisor.wait_for_line(why);
-        assert_eq!(supervisor.log().count("to stop"), 0);
+        assert_eq!(supervisor.log().count("(taken over) to stop"), 0);
         assert_eq!(supervisor.processes(), []);
         for address in &addresses {
             assert_eq!(get(address, "/").unwrap().pid(), old.pid());
