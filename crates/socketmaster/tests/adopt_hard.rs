@@ -4,9 +4,10 @@
 use std::net::TcpStream;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
-use testbed::{Setup, Supervisor, free_port, processes, program, setup, until};
+use testbed::{Setup, Supervisor, free_port, pause, processes, program, setup, until};
 
 /// Listens on a port and ends on TERM. What `more` does before that is its own.
 fn python(more: &str) -> String {
@@ -73,6 +74,8 @@ fn a_second_stop_kills_all_that_is_left_of_a_worker() {
         };
         supervisor.signal(Signal::TERM);
         supervisor.wait_for_line("drains on");
+        // At once it would be the same request.
+        pause(Duration::from_millis(400));
         supervisor.signal(Signal::TERM);
         ends(&mut supervisor);
     }

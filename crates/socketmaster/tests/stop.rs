@@ -73,10 +73,24 @@ fn a_second_stop_kills() {
     let mut supervisor = serving(setup!().app(&app));
     supervisor.signal(Signal::TERM);
     supervisor.wait_for_line("] got SIGTERM");
-    pause(300 * MS);
+    pause(400 * MS);
     assert!(supervisor.ended().is_none());
     assert_eq!(supervisor.stop().code(), Some(137));
     nothing_is_left_of(&supervisor);
+}
+
+/// timeout(1) signals its child and then the group that both are in.
+#[test]
+fn the_same_stop_twice_in_one_moment_is_one() {
+    let app = App::new("version one");
+    let mut supervisor = serving(setup!().app(&app));
+    let in_flight = supervisor.get_slowly(800);
+    supervisor.signal(Signal::TERM);
+    supervisor.wait_for_line("] got SIGTERM");
+    supervisor.signal(Signal::TERM);
+    assert_eq!(in_flight.join().unwrap().unwrap().status, 200);
+    assert_eq!(supervisor.wait().code(), Some(0));
+    assert_eq!(supervisor.log().count("Stopping:"), 1);
 }
 
 #[test]
@@ -211,6 +225,8 @@ fn a_grandchild_that_hides_is_killed_by_the_kill_timeout_or_a_second_stop() {
     let mut supervisor = serving(setup!().command("sh", &["-c", &script]));
     supervisor.signal(Signal::TERM);
     supervisor.wait_for_line("Waiting for what workers left behind");
+    // At once it would be the same request.
+    pause(400 * MS);
     assert_eq!(supervisor.stop().code(), Some(0));
     nothing_is_left_of(&supervisor);
 }

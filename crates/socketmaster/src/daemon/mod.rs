@@ -108,6 +108,8 @@ struct Daemon {
     queue: UnboundedReceiver<Input>,
     /// What the core has yet to be told.
     events: VecDeque<Event>,
+    /// The last signal that asked for a stop, who sent it, and when.
+    stopped_by: Option<(i32, u32, Time)>,
     /// The status to end with, once the core has said so.
     exit: Option<u8>,
     /// What runs beside the loop.

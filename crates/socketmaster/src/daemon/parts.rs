@@ -101,6 +101,7 @@ impl Parts {
             inputs,
             queue,
             events: VecDeque::new(),
+            stopped_by: None,
             exit: None,
             tasks: vec![self.signals],
         }

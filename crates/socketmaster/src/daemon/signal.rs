@@ -1,7 +1,12 @@
 //! What a signal asks for, and the orders that come by the control socket too.
 
-use super::Daemon;
+use std::time::Duration;
+
+use super::{Daemon, now};
 use crate::core::{Event, Request};
+
+/// Within this time the same signal of the same process is the same request.
+const ECHO: Duration = Duration::from_millis(250);
 
 impl Daemon {
     pub(super) fn signal(&mut self, number: i32, pid: u32) {
@@ -13,6 +18,7 @@ impl Daemon {
             libc::SIGTTIN | libc::SIGTTOU if pid == 0 => {}
             libc::SIGTTIN => self.scale(self.core.wanted().saturating_add(1)),
             libc::SIGTTOU => self.scale(self.core.wanted().saturating_sub(1)),
+            stop if self.is_echo(stop, pid) => {}
             stop => {
                 let name = crate::sys::signals::name(stop);
                 // The kernel itself sends what is typed at a terminal.
@@ -24,6 +30,16 @@ impl Daemon {
                 self.handle(Event::Stop(self.stop_signal_for(stop)));
             }
         }
+    }
+
+    /// Whether the same stop comes from the same process in the same moment: timeout(1) signals its child, and then the
+    /// whole group. Taken for a second request it would kill what drains.
+    fn is_echo(&mut self, signal: i32, pid: u32) -> bool {
+        let at = now();
+        let before = self.stopped_by.replace((signal, pid, at));
+        before.is_some_and(|(last, by, then)| {
+            pid != 0 && (last, by) == (signal, pid) && at - then < ECHO
+        })
     }
 
     /// A program that knows nothing of us is stopped in its own way: TERM makes nginx, for one, drop its requests.
