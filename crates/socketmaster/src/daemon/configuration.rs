@@ -74,7 +74,7 @@ impl Daemon {
                         self.log.say(mistake.to_string());
                     }
                 }
-                self.report_failed(generation, &why);
+                self.report_unprepared(generation, &why);
                 self.note_unprepared(why);
                 Event::Unprepared(generation)
             }

@@ -47,6 +47,17 @@ impl Daemon {
         if self.core.attempted() == Some(generation) {
             return;
         }
+        self.report_reload_failed(generation, why);
+    }
+
+    /// A reload has failed before anything of it was started. Its begin is told too: a manager that has sent HUP waits
+    /// for that first.
+    pub(super) fn report_unprepared(&self, generation: Generation, why: &str) {
+        self.report_start(generation);
+        self.report_reload_failed(generation, why);
+    }
+
+    fn report_reload_failed(&self, generation: Generation, why: &str) {
         if let Some(serving) = self.core.serving().filter(|serving| *serving < generation) {
             let serving = self.who_serves(serving);
             self.manager.ready(&format!(

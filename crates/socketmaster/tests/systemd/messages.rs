@@ -29,9 +29,12 @@ impl Supervisor {
         manager
             .set_read_timeout(Some(Duration::from_secs(30)))
             .unwrap();
+        let file = app.path("app.toml");
+        let text = format!("listen = 'tcp://127.0.0.1:0'\ncommand = {program:?}\n");
+        std::fs::write(&file, text).unwrap();
         let process = Command::new(env!("CARGO_BIN_EXE_socketmaster"))
-            .args(["-listen", "tcp://127.0.0.1:0", "-command"])
-            .arg(program)
+            .arg("run")
+            .arg(file)
             .env("NOTIFY_SOCKET", app.path("manager"))
             .stderr(Stdio::null())
             .spawn()
@@ -130,6 +133,15 @@ fn every_reload_begins_with_reloading_and_ends_with_ready() {
     supervisor.hear_reloading();
     let status = supervisor.hear_ready();
     assert!(status.contains("No such file or directory"), "{status}");
+
+    std::fs::write(supervisor.app.path("app.toml"), "wrokers = 2").unwrap();
+    supervisor.signal(Signal::HUP);
+    let status = supervisor.hear_reloading();
+    assert!(status.contains("generation 5 is starting"), "{status}");
+    let status = supervisor.hear_ready();
+    let failed = "STATUS=Reload failed: generation 5: ";
+    assert!(status.starts_with(failed), "{status}");
+    assert!(status.contains("unknown key"), "{status}");
 
     supervisor.signal(Signal::TERM);
     let heard = supervisor.heard();
