@@ -3,9 +3,9 @@
 use testbed::{Address, Load};
 
 use crate::machine::{Machine, is_alive, until};
+use crate::recommended::{self, UNIT};
 
 const RUN: &str = include_str!("../../../../packaging/systemd/run.service");
-const RECOMMENDED: &str = include_str!("../../../../packaging/systemd/socketmaster@.service");
 
 /// A machine with the server on it.
 fn machine() -> Option<Machine> {
@@ -19,7 +19,6 @@ fn machine() -> Option<Machine> {
 fn placed(unit: &str) -> String {
     let placed = unit
         .replace("/usr/bin/socketmaster", "/run/test/socketmaster")
-        .replace("/etc/socketmaster/", "/run/test/")
         .replace("/path/server", "/run/test/current");
     assert_ne!(placed, unit);
     placed
@@ -58,13 +57,12 @@ fn the_unit_that_runs_a_server_as_it_is() {
 #[test]
 fn the_recommended_unit_runs_a_server_as_it_is() {
     let Some(machine) = machine() else { return };
-    machine.install("socketmaster@.service", &placed(RECOMMENDED));
-    let flags = "SOCKETMASTER_FLAGS=run -- /run/test/current\n";
-    std::fs::write(machine.path("web.env"), flags).unwrap();
-    machine.order(&["start", "socketmaster@web"]);
-    is_reloaded(&machine, "socketmaster@web");
-    machine.order(&["stop", "socketmaster@web"]);
-    assert_eq!(machine.show("socketmaster@web", "Result"), "success");
+    recommended::install(&machine);
+    recommended::configure(&machine, "command = '/run/test/current'");
+    machine.order(&["start", UNIT]);
+    is_reloaded(&machine, UNIT);
+    machine.order(&["stop", UNIT]);
+    assert_eq!(machine.show(UNIT, "Result"), "success");
     machine.finish();
 }
 

@@ -1,30 +1,18 @@
 //! The units of `packaging/systemd` under a systemd that really runs.
 
 use crate::machine::{Machine, answer, is_alive, until};
+use crate::recommended::{self, UNIT};
 
 const ARTICLE: &str = include_str!("../../../../packaging/systemd/article.service");
-const RECOMMENDED: &str = include_str!("../../../../packaging/systemd/socketmaster@.service");
-const UNIT: &str = "socketmaster@web";
 
 /// The unit as it is shipped, but for the places of things.
 fn placed(machine: &Machine, unit: &str) -> String {
     let placed = unit
         .replace("/usr/bin/socketmaster", "/run/test/socketmaster")
         .replace("/path/app", "/run/test/current")
-        .replace("/etc/socketmaster/", "/run/test/")
         .replace(":7008", &format!(":{}", machine.address.port()));
     assert_ne!(placed, unit);
     placed
-}
-
-/// The recommended unit, not yet started.
-fn recommended(machine: &Machine) {
-    machine.install("socketmaster@.service", &placed(machine, RECOMMENDED));
-    let flags = format!(
-        "SOCKETMASTER_FLAGS=-listen tcp://:{} -command /run/test/current\n",
-        machine.address.port()
-    );
-    std::fs::write(machine.path("web.env"), flags).unwrap();
 }
 
 #[test]
@@ -77,7 +65,7 @@ fn active_means_that_the_first_generation_serves() {
     let Some(machine) = Machine::start() else {
         return;
     };
-    recommended(&machine);
+    recommended::install(&machine);
     machine.deploy("late");
     machine.order(&["start", "--no-block", UNIT]);
     until(|| machine.log().contains("Starting").then_some(())).expect("a start");
@@ -105,7 +93,7 @@ fn a_first_generation_that_fails_fails_the_start() {
     let Some(machine) = Machine::start() else {
         return;
     };
-    recommended(&machine);
+    recommended::install(&machine);
     machine.install(
         "socketmaster@.service.d/once.conf",
         "[Service]\nRestart=no\n",
@@ -122,7 +110,7 @@ fn a_reload_is_reloading_until_it_has_its_verdict_and_fails_where_that_is_a_fail
     let Some(machine) = Machine::start() else {
         return;
     };
-    recommended(&machine);
+    recommended::install(&machine);
     machine.order(&["start", UNIT]);
     let main = machine.show(UNIT, "MainPID");
     let first = machine.ask().unwrap();
@@ -170,7 +158,7 @@ fn an_upgrade_keeps_the_main_pid_and_the_unit_active() {
     let Some(machine) = Machine::start() else {
         return;
     };
-    recommended(&machine);
+    recommended::install(&machine);
     machine.order(&["start", UNIT]);
     let main = machine.show(UNIT, "MainPID");
     let worker = machine.ask().unwrap();
@@ -198,7 +186,7 @@ fn a_killed_supervisor_is_started_again_on_a_free_port() {
     let Some(machine) = Machine::start() else {
         return;
     };
-    recommended(&machine);
+    recommended::install(&machine);
     machine.order(&["start", UNIT]);
     let main = machine.show(UNIT, "MainPID");
     let orphan = machine.ask().unwrap();
@@ -252,7 +240,7 @@ fn a_program_that_asks_for_time_while_it_starts_has_it_from_systemd_too() {
     let Some(machine) = Machine::start() else {
         return;
     };
-    recommended(&machine);
+    recommended::install(&machine);
     machine.deploy("asks");
     machine.install(
         "socketmaster@web.service.d/patience.conf",
