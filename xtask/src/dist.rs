@@ -10,8 +10,8 @@ use crate::{completions, man, place, step};
 pub(crate) const HELP: &str = "\
 Usage: cargo xtask dist
 
-Writes the program, its man page and its completions to target/dist, laid out as
-below /usr.
+Writes the program, its manual pages and its completions to target/dist, laid out
+as below /usr.
 
   cargo xtask dist && sudo cp -r target/dist/. /usr/local
 
@@ -22,7 +22,11 @@ pub(crate) fn main(args: &[String]) -> Result<ExitCode, Error> {
     place::no_more(args)?;
     let program = build("socketmaster", "release")?;
     let usr = place::target().join("dist");
-    place::write(&usr.join("share/man/man1/socketmaster.1"), man::page())?;
+    for (name, page) in man::pages() {
+        let (_, section) = name.rsplit_once('.').unwrap_or((name, "1"));
+        let directory = format!("share/man/man{section}");
+        place::write(&usr.join(directory).join(name), page)?;
+    }
     for (name, text) in completions::all()? {
         let directory = match name {
             "socketmaster.bash" => "bash-completion/completions",

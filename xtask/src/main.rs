@@ -21,7 +21,7 @@ Usage: cargo xtask COMMAND [OPTIONS]
 
   test          Check everything: format, lints, documentation, all tests
   bench         Measure what the supervisor costs
-  man           Write the man page to target/man
+  man           Write the manual pages to target/man
   completions   Write the shell completions to target/completions
   dist          Write all that a package holds to target/dist
 

@@ -83,7 +83,7 @@ A DURATION is written like 500ms, 3s or 1m30s. ARGS are the program's own.
 Exit status
   0                       Stopped as asked, or the program ended with 0
   1                       Could not start, and the log says why
-  2                       A flag or its value is wrong
+  2                       A flag, its value or a configuration file is wrong
   other                   The program's, or 128 + the signal that ended it
 ";
 

@@ -23,6 +23,18 @@ const COMMAND: &str = "command";
 const ENVIRONMENT: &str = "environment";
 const ENV_FILE: &str = "env_file";
 
+/// The keys that are no flags.
+pub const OWN: [&str; 3] = [COMMAND, ENVIRONMENT, ENV_FILE];
+
+/// The keys that stand for a flag, with it.
+pub fn of_flags() -> impl Iterator<Item = (String, &'static Flag)> {
+    // What has no meaning but on a command line is none, and the command has a key of its own.
+    let flags = FLAGS
+        .iter()
+        .filter(|flag| !["version", COMMAND].contains(&flag.name));
+    flags.map(|flag| (key_of(flag), flag))
+}
+
 /// What the keys have said.
 #[derive(Debug)]
 pub(super) struct Keys {
@@ -79,11 +91,8 @@ impl Keys {
                 }
                 ENVIRONMENT => this.environment(text, value, &mut wrong),
                 ENV_FILE => this.env_file(value, base),
-                name => match FLAGS
-                    .iter()
-                    .find(|flag| is_key(flag) && key_of(flag) == name)
-                {
-                    Some(flag) => {
+                name => match of_flags().find(|(key, _)| key == name) {
+                    Some((_, flag)) => {
                         this.said.insert(flag.name, at);
                         this.flag(text, flag, value, base, given)
                     }
@@ -196,11 +205,6 @@ impl Keys {
     }
 }
 
-/// Whether the flag can be a key: not what has no meaning but on a command line.
-fn is_key(flag: &Flag) -> bool {
-    !["version", COMMAND].contains(&flag.name)
-}
-
 /// The key that stands for a flag.
 fn key_of(flag: &Flag) -> String {
     flag.name.replace('-', "_")
@@ -271,13 +275,8 @@ fn apart(line: &OsString) -> String {
 }
 
 fn unknown(name: &str) -> String {
-    let keys: Vec<String> = FLAGS
-        .iter()
-        .filter(|flag| is_key(flag))
-        .map(key_of)
-        .collect();
-    let own = [COMMAND, ENVIRONMENT, ENV_FILE];
-    let keys: Vec<&str> = keys.iter().map(String::as_str).chain(own).collect();
+    let keys: Vec<String> = of_flags().map(|(key, _)| key).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).chain(OWN).collect();
     let hint = match name {
         "args" | "arguments" => {
             Some("arguments follow the program: command = [\"PROGRAM\", \"ARGUMENT\"]".into())

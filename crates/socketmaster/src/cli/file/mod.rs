@@ -3,7 +3,7 @@
 //! A key is the flag's name with `_` for `-`, so the table of flags defines the file too. A flag beside the file wins
 //! over its key. `keys` reads the text; here it is found on the command line, read from disk, and completed.
 
-mod keys;
+pub mod keys;
 
 use std::ffi::OsString;
 use std::fs;
