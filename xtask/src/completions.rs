@@ -88,7 +88,34 @@ fn bash() -> Result<String, Error> {
             &format!("-{name} "),
         )?;
     }
+    for word in ["run", "adopt", "check"] {
+        complete_files(word, &mut text)?;
+    }
     Ok(text)
+}
+
+/// A word after this one that is no flag is a file: where nothing is offered, bash completes files by itself. As
+/// generated, the flags alone were offered for an empty word.
+fn complete_files(word: &str, text: &mut String) -> Result<(), Error> {
+    let start = format!("_subcmd__{word})\n            opts=");
+    let end = ";;\n        socketmaster";
+    let parts = text
+        .split_once(&start)
+        .and_then(|(before, rest)| Some((before, rest.split_once(end)?)));
+    let (before, (block, after)) = parts.ok_or_else(|| Error::Patch {
+        shell: "bash",
+        missing: start.clone(),
+    })?;
+    let mut block = block.to_owned();
+    change("bash", &mut block, " || ${COMP_CWORD} -eq 2", "")?;
+    change(
+        "bash",
+        &mut block,
+        "\n            COMPREPLY=( $(compgen -W \"${opts}\" -- \"${cur}\") )",
+        "\n            COMPREPLY=()",
+    )?;
+    *text = format!("{before}{start}{block}{end}{after}");
+    Ok(())
 }
 
 /// Without `-s`, by which `-listen` would be `-l`, `-i`, …. Where a verb can stand, so can a word of the program, and
@@ -218,6 +245,21 @@ mod tests {
         assert_eq!(flags(&["reload", "-wait"]), ["-wait-drained"]);
         assert_eq!(flags(&["status", "-"]).len(), 1);
         assert_eq!(flags(&["run", "-vers"]), ["-version"]);
+    }
+
+    #[test]
+    fn bash_leaves_words_that_are_no_flags_to_its_own_completion_of_files() {
+        for words in [
+            &["run", ""][..],
+            &["run", "sh"],
+            &["run", "-workers", "2", ""],
+            &["adopt", "-pid", "7", ""],
+            &["check", ""],
+            &["check", "sh"],
+        ] {
+            let words = [&["socketmaster"][..], words].concat();
+            assert_eq!(offered(&words), [""], "{words:?}");
+        }
     }
 
     #[test]
