@@ -168,11 +168,7 @@ fn a_new_version_of_the_package_upgrades_what_runs_in_place() {
     machine.replace_program();
     let done = machine.run(&["sh", "-ec", &postinst()]);
     assert!(done.status.success() && done.stderr.is_empty(), "{done:?}");
-    assert!(
-        machine.log().contains("Upgraded to version"),
-        "{}",
-        machine.log()
-    );
+    until(|| machine.log().contains("Upgraded to version").then_some(())).expect("an upgrade");
     assert_eq!(machine.show(UNIT, "MainPID"), main);
     assert_eq!(machine.show(UNIT, "ActiveState"), "active");
     assert_eq!(machine.ask().as_ref(), Some(&first));
