@@ -23,6 +23,7 @@ pub mod signals;
 pub mod socket;
 pub mod socket_path;
 pub mod stderr;
+pub mod text_file;
 pub mod user;
 pub mod waiting;
 pub mod watched;

@@ -111,3 +111,46 @@ fn a_program_that_is_passed_nothing_binds_for_itself() {
         pid.is_some_and(|pid| pid != first && variable(pid, "MODE") == "b")
     });
 }
+
+/// The supervisor reads them between two events: it must wait for none, and none may be without end.
+#[test]
+fn only_small_regular_files_are_read() {
+    let site = Site::new("version one");
+    site.write_listening(&["env_file = 'app.env'"]);
+    let environment = site.app.path("app.env");
+    fs::write(&environment, "").unwrap();
+    let mut supervisor = site.start();
+    let pid = supervisor.get("/").pid();
+
+    // Nobody writes into it, so to open it would be to wait.
+    fs::remove_file(&environment).unwrap();
+    let made = Command::new("mkfifo").arg(&environment).status().unwrap();
+    assert!(made.success());
+    let said = site.fail();
+    assert!(
+        said.contains("app.env cannot be read: it is no regular file"),
+        "{said}"
+    );
+    site.write_listening(&["env_file = '/dev/zero'"]);
+    let said = site.fail();
+    assert!(
+        said.contains("/dev/zero cannot be read: it is no regular file"),
+        "{said}"
+    );
+    fs::write(site.file(), vec![b'#'; 1024 * 1024 + 1]).unwrap();
+    let said = site.fail();
+    assert!(
+        said.contains("app.toml: cannot be read: it is larger than 1024 KiB"),
+        "{said}"
+    );
+    // What is no configuration has a mistake in each line, and the place of each takes its time.
+    let keys: String = (10_000..90_000).map(|n| format!("k{n} = 1\n")).collect();
+    for text in ["k = 1\n[[k]]\n".repeat(80_000), keys] {
+        fs::write(site.file(), text).unwrap();
+        let said = site.fail();
+        assert!(said.contains("(and 99 more: "), "{said}");
+    }
+
+    assert_eq!(supervisor.get("/").pid(), pid);
+    assert_eq!(supervisor.stop().code(), Some(0));
+}

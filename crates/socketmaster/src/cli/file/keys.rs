@@ -18,6 +18,9 @@ use crate::wire::env_file::{self, Variables};
 /// A program and its arguments.
 pub(super) type Program = (OsString, Vec<OsString>);
 
+/// So many mistakes of a file are said: one that is no configuration at all has one in each line.
+pub(super) const MOST_MISTAKES: usize = 100;
+
 /// What is no flag.
 const COMMAND: &str = "command";
 const ENVIRONMENT: &str = "environment";
@@ -59,7 +62,7 @@ impl Keys {
     /// Reads a text. Relative paths start at `base`; a flag that was `given` has its value, and its key is only checked.
     ///
     /// # Errors
-    /// All that is wrong, in no order.
+    /// All that is wrong, in no order; of very many, some.
     pub(super) fn read(
         text: &str,
         base: &Path,
@@ -100,6 +103,9 @@ impl Keys {
                 },
             };
             wrong.extend(read.err());
+            if wrong.len() >= MOST_MISTAKES {
+                break;
+            }
         }
         if wrong.is_empty() {
             Ok(this)

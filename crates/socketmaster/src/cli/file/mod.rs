@@ -6,7 +6,6 @@
 pub mod keys;
 
 use std::ffi::OsString;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::draft::Draft;
@@ -16,11 +15,15 @@ use super::tokens::End;
 use super::{Invocation, help};
 use crate::config::source::{Kept, Mistake, Mistakes, Source, place};
 use crate::config::{Adopt, Config, listeners};
+use crate::sys::text_file;
 use crate::wire::env_file::{self, Variables};
-use keys::{Keys, Program};
+use keys::{Keys, MOST_MISTAKES, Program};
 
 /// What the name of a configuration file ends with: by that it is told from a program.
 const ENDING: &str = ".toml";
+
+/// The longest file that is read, in bytes. No environment holds as much, and the supervisor does nothing else meanwhile.
+const LONGEST: u64 = 1024 * 1024;
 
 /// A configuration file as the command line names it, with the flags and the program that win over it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,6 +104,7 @@ impl ConfigFile {
         let keys = Keys::read(text, base, draft, &given);
         let keys = keys.map_err(|mut wrong| {
             wrong.sort_by_key(|(offset, _)| *offset);
+            wrong.truncate(MOST_MISTAKES);
             let mistakes = wrong.into_iter();
             let mistakes = mistakes.map(|(at, what)| self.mistake(Some(place(text, at)), &what));
             Mistakes(mistakes.collect())
@@ -113,14 +117,17 @@ impl ConfigFile {
         let (mut all, mut mistakes) = (Vec::new(), Vec::new());
         for (path, at) in &keys.env_files {
             let shown = path.display();
-            match fs::read_to_string(path) {
+            match text_file::read(path, LONGEST) {
                 Ok(said) => match env_file::parse(&said) {
                     Ok(variables) => all.extend(variables),
-                    Err(wrong) => mistakes.extend(wrong.into_iter().map(|(line, error)| Mistake {
-                        file: shown.to_string(),
-                        at: Some((line, 1)),
-                        what: error.to_string(),
-                    })),
+                    Err(wrong) => {
+                        let wrong = wrong.into_iter().take(MOST_MISTAKES);
+                        mistakes.extend(wrong.map(|(line, error)| Mistake {
+                            file: shown.to_string(),
+                            at: Some((line, 1)),
+                            what: error.to_string(),
+                        }));
+                    }
                 },
                 Err(error) => {
                     let what = format!("env_file: {shown} cannot be read: {error}");
@@ -188,7 +195,7 @@ impl ConfigFile {
 
 impl Source for ConfigFile {
     fn read(&self) -> Result<(Config, Kept), Mistakes> {
-        let text = fs::read_to_string(&self.absolute);
+        let text = text_file::read(&self.absolute, LONGEST);
         let text = text.map_err(|error| {
             Mistakes(vec![
                 self.mistake(None, &format!("cannot be read: {error}")),
