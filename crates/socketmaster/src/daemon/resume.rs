@@ -18,8 +18,8 @@ use super::recipe::{Keyed, Recipe};
 use super::rundir::RunDir;
 use super::upgrade::{Handover, HeldWorker};
 use super::worker::{Watching, Worker};
-use crate::config::Readiness;
 use crate::config::source::Source;
+use crate::config::{Config, Readiness};
 use crate::core::{ByGeneration, Ending, Event, Supervisor};
 use crate::sys::fds;
 use crate::sys::process::Child;
@@ -139,7 +139,10 @@ fn recipes(
             Some(Keyed { uri, key: *key })
         });
         let recipe = Arc::new(Recipe {
-            listeners: listeners.collect(),
+            listeners: match state.recipes.is_empty() {
+                true => asked_by_flags(&config, &state.listeners),
+                false => listeners.collect(),
+            },
             directory: held.directory,
             account: held.account,
             descriptors: state.descriptors,
@@ -153,6 +156,22 @@ fn recipes(
     }
     // There is always one.
     all.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData).into())
+}
+
+/// The listeners that a program before us had, which told neither their keys nor their names: they are those of the
+/// flags, in the same order, and get their keys in it.
+fn asked_by_flags(config: &Config, held: &[HeldListener]) -> Vec<Keyed> {
+    let mut uris = config.listeners.iter();
+    let mut uri = None;
+    let own = held.iter().filter(|held| held.adopted.is_none());
+    let asked = (1..).zip(own).filter_map(|(key, held)| {
+        if !held.further {
+            uri = uris.next();
+        }
+        let uri = uri?.clone();
+        Some(Keyed { uri, key })
+    });
+    asked.collect()
 }
 
 /// What a listener was asked for by; `None` if the program before us did not say it in full.
@@ -207,5 +226,55 @@ impl Daemon {
         worker.listen(held.id, &recipe, &self.inputs)?;
         self.workers.insert(held.id, worker);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{self, Invocation};
+
+    #[test]
+    fn the_flags_name_what_an_older_program_held() {
+        let words = [
+            "-listen",
+            "web=tcp://127.0.0.1:80",
+            "-listen",
+            "systemd:api",
+            "-listen",
+            "tcp://127.0.0.1:81",
+            "-command=./app",
+        ];
+        let Ok(Invocation::Run(config)) = cli::parse(&words.map(Into::into)) else {
+            panic!("flags that start a supervisor");
+        };
+        let held = |text: &str, further| HeldListener {
+            fd: 3,
+            uri: text.into(),
+            path: None,
+            given: String::new(),
+            further,
+            key: 0,
+            name: None,
+            adopted: None,
+        };
+        let held = [
+            held("web=tcp://127.0.0.1:80", false),
+            held("systemd:api", false),
+            held("systemd:api", true),
+            held("tcp://127.0.0.1:81", false),
+        ];
+        let asked = asked_by_flags(&config, &held);
+        let said: Vec<_> = asked
+            .iter()
+            .map(|asked| (asked.key, asked.uri.name.as_deref(), &*asked.uri.text))
+            .collect();
+        let expected = [
+            (1, Some("web"), "tcp://127.0.0.1:80"),
+            (2, None, "systemd:api"),
+            (3, None, "systemd:api"),
+            (4, None, "tcp://127.0.0.1:81"),
+        ];
+        assert_eq!(said, expected);
     }
 }

@@ -169,22 +169,17 @@ impl Handover {
         )))
     }
 
-    /// The configurations, at least one.
+    /// The configurations, at least one; that of a program that had one alone lacks its listeners.
     pub fn recipes(&self) -> Vec<HeldRecipe> {
         if !self.recipes.is_empty() {
             return self.recipes.clone();
         }
-        let configured = self.listeners.iter().filter(|held| held.adopted.is_none());
         vec![HeldRecipe {
             since: Generation(0),
             kept: Kept::default(),
             directory: self.directory.clone(),
             account: self.account.clone(),
-            // They get their keys in this order.
-            listeners: (1..)
-                .zip(configured)
-                .map(|(key, held)| (key, held.uri.clone(), held.name.clone()))
-                .collect(),
+            listeners: Vec::new(),
         }]
     }
 
