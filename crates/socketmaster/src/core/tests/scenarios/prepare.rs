@@ -78,6 +78,37 @@ fn rules_that_failed_are_forgotten() {
         400 idle
         ",
     );
+    play_by(
+        &[AUTO, OTHER],
+        "
+        0 begin => start 1 of 1
+        5 ready 1 => welcome 1
+        10 scale 2 => start 2 of 1 in 1
+        20 ready 2 => welcome 2
+        100 reload 7 => prepare 2
+        100 prepared 2 by 1 => start 3 of 2
+        200 exit 3 1 => 3 failed: exit 1, 7 failed in 2: exit 1
+        300 scale 1 => drain 2
+        300 idle
+        ",
+    );
+}
+
+#[test]
+fn an_old_worker_ends_clean_by_the_signal_of_its_own_rules() {
+    play_by(
+        &[AUTO, OTHER],
+        "
+        0 begin => start 1 of 1
+        5 ready 1 => welcome 1
+        100 reload 7 => prepare 2
+        100 prepared 2 by 1 => start 2 of 2
+        200 ready 2 => welcome 2, drain 1, 7 done by 2
+        300 stop 2 => forward 2 to 1, forward 2 to 2
+        400 signal 1 15
+        500 exit 2 0 => leave with 0
+        ",
+    );
 }
 
 #[test]
@@ -139,6 +170,8 @@ fn what_was_scaled_to_is_not_undone_by_rules_that_say_what_they_said() {
         400 prepared 3 by 1 => start 5 of 3
         500 scale 1
         600 ready 5 => welcome 5, drain 3, start 6 of 3 in 1
+        700 ready 6 => welcome 6, drain 4, start 7 of 3 in 2
+        800 ready 7 => welcome 7, 8 done by 3, drain 6, drain 7
         ",
     );
 }
