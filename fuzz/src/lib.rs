@@ -8,7 +8,7 @@ use std::str;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use socketmaster::cli::{ConfigFile, Form};
-use socketmaster::config::source::{Kept, Source};
+use socketmaster::config::source::{Source, Wording};
 use socketmaster::daemon::upgrade::Handover;
 use socketmaster::wire::control::{LogsRequest, Progress, ReloadRequest, ScaleRequest, Status};
 use socketmaster::wire::env_file;
@@ -41,7 +41,7 @@ pub fn configuration(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else {
         return;
     };
-    let kept = Kept {
+    let wording = Wording {
         text: text.into(),
         variables: Vec::new(),
     };
@@ -49,7 +49,7 @@ pub fn configuration(bytes: &[u8]) {
     let Ok(Some(file)) = file else {
         panic!("a file is named");
     };
-    match file.again(&kept) {
+    match file.again(&wording) {
         Ok(config) => assert!(!config.command.is_empty() && config.workers > 0),
         Err(mistakes) => {
             assert!(!mistakes.0.is_empty());

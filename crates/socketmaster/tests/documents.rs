@@ -9,7 +9,7 @@ use std::process::Command;
 
 use socketmaster::cli::flags::FLAGS;
 use socketmaster::cli::{ConfigFile, Form};
-use socketmaster::config::source::{Kept, Source};
+use socketmaster::config::source::{Source, Wording};
 
 const DOCUMENTS: [&str; 14] = [
     "README.md",
@@ -251,12 +251,12 @@ fn the_configuration_files_of_the_documents_are_understood() {
             if block.contains("[dependencies]") || block.contains("[package]") {
                 continue;
             }
-            let kept = Kept {
+            let wording = Wording {
                 text: block.to_owned(),
                 variables: Vec::new(),
             };
             let file = ConfigFile::of(Form::Run, &["app.toml".into()]);
-            let config = file.unwrap().unwrap().again(&kept);
+            let config = file.unwrap().unwrap().again(&wording);
             config.unwrap_or_else(|mistakes| panic!("{path}: {mistakes}\n{block}"));
             read_any = true;
         }

@@ -15,7 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socketmaster::config::LogFormat;
 use socketmaster::forwarder::options::Options;
 use socketmaster::sys::scm;
-use socketmaster::wire::forward::{FOLLOW_MAX, Follow, Source, Stream, ToForwarder};
+use socketmaster::wire::forward::{FOLLOW_MAX, Follow, Origin, Stream, ToForwarder};
 
 /// The supervisor's side.
 struct Forwarder {
@@ -69,13 +69,13 @@ impl Forwarder {
     /// A program whose output goes to the log as that of pid 77.
     fn worker(&self, script: &str) -> Child {
         let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
-        let source = Source {
+        let origin = Origin {
             pid: 77,
             generation: 1,
             slot: 0,
             stream: Stream::Output,
         };
-        let message = ToForwarder::Pipe { id: 1, source };
+        let message = ToForwarder::Pipe { id: 1, origin };
         scm::send(self.control.as_fd(), &message.encode(), &[read.as_fd()]).unwrap();
         let mut shell = Command::new("sh");
         shell.args(["-c", script]).stdout(write).spawn().unwrap()

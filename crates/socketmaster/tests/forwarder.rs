@@ -15,7 +15,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use socketmaster::config::LogFormat;
 use socketmaster::forwarder::options::Options;
 use socketmaster::sys::scm;
-use socketmaster::wire::forward::{FromForwarder, MESSAGE_MAX, Source, Stream, ToForwarder};
+use socketmaster::wire::forward::{FromForwarder, MESSAGE_MAX, Origin, Stream, ToForwarder};
 use socketmaster::wire::line::CONTINUES;
 use socketmaster::wire::split::LINE_MAX;
 
@@ -64,7 +64,7 @@ impl Forwarder {
     /// A new pipe into the log; the worker's end of it.
     fn pipe(&mut self, pid: i32, stream: Stream) -> OwnedFd {
         let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
-        let source = Source {
+        let origin = Origin {
             pid,
             generation: 3,
             slot: 1,
@@ -72,7 +72,7 @@ impl Forwarder {
         };
         let message = ToForwarder::Pipe {
             id: self.pipes.len() as u64,
-            source,
+            origin,
         };
         scm::send(self.control.as_fd(), &message.encode(), &[read.as_fd()]).unwrap();
         self.pipes.push(read);

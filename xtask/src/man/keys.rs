@@ -3,7 +3,8 @@
 use socketmaster::cli::Form;
 use socketmaster::cli::draft::Draft;
 use socketmaster::cli::file::keys;
-use socketmaster::cli::flags::{FLAGS, Flag};
+use socketmaster::cli::flag::Flag;
+use socketmaster::cli::flags::FLAGS;
 
 /// Each key with its value and what it does, in roff.
 pub(super) fn section() -> String {

@@ -13,29 +13,29 @@ pub trait Source: fmt::Debug {
     ///
     /// # Errors
     /// All that is wrong with it.
-    fn read(&self) -> Result<(Config, Kept), Mistakes>;
+    fn read(&self) -> Result<(Config, Wording), Mistakes>;
 
     /// Understands what was read before an upgrade, when there may be something else, or nothing, by now.
     ///
     /// # Errors
     /// All that the new program does not understand.
-    fn again(&self, kept: &Kept) -> Result<Config, Mistakes>;
+    fn again(&self, wording: &Wording) -> Result<Config, Mistakes>;
 }
 
 /// The flags alone never change.
 impl Source for Config {
-    fn read(&self) -> Result<(Config, Kept), Mistakes> {
-        Ok((self.clone(), Kept::default()))
+    fn read(&self) -> Result<(Config, Wording), Mistakes> {
+        Ok((self.clone(), Wording::default()))
     }
 
-    fn again(&self, _: &Kept) -> Result<Config, Mistakes> {
+    fn again(&self, _: &Wording) -> Result<Config, Mistakes> {
         Ok(self.clone())
     }
 }
 
 /// What was read, word for word; nothing where all is said by flags.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Kept {
+pub struct Wording {
     /// The text of the configuration file.
     pub text: String,
     /// What the environment files that it names said.

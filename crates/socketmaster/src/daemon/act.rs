@@ -63,7 +63,9 @@ impl Daemon {
         self.let_go_of_the_abandoned();
         let nobody_lives =
             self.workers.is_empty() && self.remnants.is_empty() && self.taken.is_none();
-        self.sockets.prepare(nobody_lives);
+        if nobody_lives {
+            self.sockets.set_blocking();
+        }
         let recipe = Arc::clone(self.recipes.of(seat.generation));
         // A program that binds for itself would not know what to do with more.
         let passed = match recipe.config.adopt {

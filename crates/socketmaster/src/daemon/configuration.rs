@@ -85,7 +85,7 @@ impl Daemon {
     fn make_ready(&mut self) -> Result<Arc<Recipe>, ConfigurationError> {
         let serving = self.core.serving().unwrap_or(Generation(0));
         let standing = Arc::clone(self.recipes.of(serving));
-        let (config, kept) = self.source.read().map_err(ConfigurationError::Mistakes)?;
+        let (config, wording) = self.source.read().map_err(ConfigurationError::Mistakes)?;
         if config == standing.config {
             return Ok(standing);
         }
@@ -105,7 +105,7 @@ impl Daemon {
             descriptors: standing.descriptors,
             listeners: Vec::new(),
             config,
-            kept,
+            wording,
         };
         recipe.program()?;
         self.log.say("The configuration has changed");

@@ -115,14 +115,12 @@ impl Sockets {
         self.listeners.iter().find(|l| l.place() == Some(place))
     }
 
-    /// Before a start. With no worker alive the sockets are made blocking, as a first generation finds them; under a
-    /// live event loop that would hang it in accept.
-    pub(super) fn prepare(&self, nobody_lives: bool) {
-        if nobody_lives {
-            for listener in &self.listeners {
-                // It fails for no socket that listens; and a program that wants it otherwise sets it.
-                let _ = listener.set_blocking();
-            }
+    /// Makes the sockets blocking, as a first generation finds them: only before a start while no worker lives, since it
+    /// would hang a live event loop in accept.
+    pub(super) fn set_blocking(&self) {
+        for listener in &self.listeners {
+            // It fails for no socket that listens; and a program that wants it otherwise sets it.
+            let _ = listener.set_blocking();
         }
     }
 

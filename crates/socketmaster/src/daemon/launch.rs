@@ -1,9 +1,11 @@
 //! Starting a worker: from its recipe to a launcher that is about to become the program.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -12,7 +14,7 @@ use super::command::{self, LookupError};
 use super::inputs::Inputs;
 use super::listeners::Listener;
 use super::log::Log;
-use super::notify::{Extension, NotifySocket, Says};
+use super::notify::{Extension, LastWord, NotifySocket};
 use super::ready::Channel;
 use super::recipe::Recipe;
 use super::rundir::RunDir;
@@ -100,23 +102,15 @@ impl Recipe {
         let (stdout, stderr) = pipes.writers()?;
         let (ours, theirs) = scm::pair()?;
         let since = Time(clock::monotonic_nanos());
-        // This very image, not what stands at its path by now: that may be another version, or broken.
-        let child = Command::new("/proc/self/exe")
-            .arg0(launcher::NAME)
-            .arg(written(&self.setup(listeners.len(), channel.as_ref())))
-            .args([
-                self.directory.as_os_str(),
-                program.as_os_str(),
-                program.as_os_str(),
-            ])
+        let setup = self.setup(listeners.len(), channel.as_ref());
+        let child = self
+            .launcher(&setup, &program, program.as_os_str())
             .args(args)
-            .env_clear()
             .envs(self.environment(seat, listeners, notify.as_ref(), channel.as_ref()))
             .envs(port.map(|port| (PORT_VARIABLE, port.to_string())))
             .stdin(Stdio::from(theirs))
             .stdout(stdout)
             .stderr(stderr)
-            .process_group(0)
             .spawn()?;
         let child = Child::new(child.id().cast_signed())?;
         let sight = Watching::new(child.pid());
@@ -128,7 +122,7 @@ impl Recipe {
             since,
             notify,
             channel,
-            says: Says::default(),
+            says: LastWord::default(),
             extension: Extension::default(),
             launch: Some(Arc::clone(&ours)),
             error: None,
@@ -145,33 +139,37 @@ impl Recipe {
             .config
             .stdin
             .and_then(|index| listeners.get(index).copied());
-        match hand_over(ours.as_fd(), listeners, ready.as_ref(), stdin) {
-            // It has died meanwhile, and its end says so.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-            other => other?,
-        }
+        let input = io::stdin();
+        let stdin = stdin.map_or(input.as_fd(), Listener::fd);
+        let fds = listeners.iter().map(|listener| listener.fd());
+        let fds = fds.chain(ready.as_ref().map(AsFd::as_fd)).chain([stdin]);
+        hand_over(ours.as_fd(), &fds.collect::<Vec<_>>())?;
         log.read(pipes, worker.child.pid(), generation.0, slot);
         Ok(worker)
     }
+    /// A launcher in a process group of its own, which becomes this program under this name; its arguments, environment
+    /// and streams are yet to be said.
+    pub(super) fn launcher(&self, setup: &Setup, program: &Path, name: &OsStr) -> Command {
+        // Plain fields cannot fail to be written; an empty text would be refused by the launcher.
+        let setup = serde_json::to_string(setup).unwrap_or_default();
+        // This very image, not what stands at its path by now: that may be another version, or broken.
+        let mut command = Command::new("/proc/self/exe");
+        command
+            .arg0(launcher::NAME)
+            .arg(setup)
+            .args([self.directory.as_os_str(), program.as_os_str(), name])
+            .env_clear()
+            .process_group(0);
+        command
+    }
 }
 
-/// As the launcher reads it.
-pub(super) fn written(setup: &Setup) -> String {
-    // Plain fields cannot fail to be written; an empty text would be refused by the launcher.
-    serde_json::to_string(setup).unwrap_or_default()
-}
-
-/// Sends the listeners, then where to say ready, and then the standard input: ours, where it is none of them.
-fn hand_over(
-    socket: BorrowedFd<'_>,
-    listeners: &[&Listener],
-    ready: Option<&OwnedFd>,
-    stdin: Option<&Listener>,
-) -> io::Result<()> {
-    let ours = io::stdin();
-    let stdin = stdin.map_or(ours.as_fd(), Listener::fd);
-    let fds = listeners.iter().map(|listener| listener.fd());
-    let fds: Vec<_> = fds.chain(ready.map(AsFd::as_fd)).chain([stdin]).collect();
-    fds.chunks(scm::MAX_FDS)
-        .try_for_each(|some| scm::send(socket, b"+", some))
+/// Sends a launcher the descriptors of its program: the listeners, then where to say ready, and then the standard input.
+pub(super) fn hand_over(socket: BorrowedFd<'_>, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut parts = fds.chunks(scm::MAX_FDS);
+    match parts.try_for_each(|some| scm::send(socket, b"+", some)) {
+        // It has died meanwhile, and its end says so.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
 }

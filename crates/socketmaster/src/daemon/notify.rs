@@ -19,12 +19,12 @@ use crate::sys::watched::Watched;
 use crate::wire::notify::Notice;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg, sockopt};
 
-/// What a worker last said of itself (`STATUS=`). Kept aside and not put into the daemon's queue: who says much must wake
+/// What was last said of a thing, by a worker of itself (`STATUS=`) say. Kept aside and not put into the daemon's queue: who says much must wake
 /// nobody, and only one who asks for the status wants to know.
 #[derive(Clone, Debug, Default)]
-pub struct Says(Arc<Mutex<Option<String>>>);
+pub struct LastWord(Arc<Mutex<Option<String>>>);
 
-impl Says {
+impl LastWord {
     /// What was said before an upgrade.
     #[must_use]
     pub fn resume(said: Option<String>) -> Self {
@@ -119,7 +119,7 @@ impl NotifySocket {
         worker_uid: Option<u32>,
         mut pass_on: impl FnMut(Notice) -> bool,
     ) {
-        let trusted = |uid| uid == 0 || uid == user::own_uid() || Some(uid) == worker_uid;
+        let trusted = |uid| user::is_trusted(uid) || Some(uid) == worker_uid;
         let Ok(socket) = Watched::for_input(socket) else {
             return;
         };

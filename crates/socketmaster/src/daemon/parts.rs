@@ -18,7 +18,7 @@ use super::recipe::{Keyed, Recipe, SettingError, account, directory_of};
 use super::rundir::RunDir;
 use super::systemd::ServiceManager;
 use super::{Daemon, command, now};
-use crate::config::source::{Kept, Mistakes, Source};
+use crate::config::source::{Mistakes, Source, Wording};
 use crate::config::{Config, LogTarget, Strategy};
 use crate::core::{ByGeneration, Policy, Sign, Supervisor};
 use crate::forwarder::options::{Options, SYSLOG};
@@ -112,14 +112,14 @@ impl Parts {
 pub(super) fn gather(
     source: Box<dyn Source>,
     config: Config,
-    kept: Kept,
+    wording: Wording,
     inputs: &Inputs,
     log: &mut Log,
 ) -> Result<Parts, StartUpError> {
     let mut recipe = Recipe {
         directory: directory_of(&config)?,
         config,
-        kept,
+        wording,
         listeners: Vec::new(),
         account: None,
         descriptors: None,

@@ -10,7 +10,7 @@ use super::launch::Seat;
 use super::listeners::Listener;
 use super::notify::NotifySocket;
 use super::ready::Channel;
-use crate::config::source::Kept;
+use crate::config::source::Wording;
 use crate::config::{Adopt, Config, Orphans};
 use crate::launcher;
 use crate::sys::user::{self, Account};
@@ -25,7 +25,7 @@ pub struct Recipe {
     /// What the operator asked for.
     pub config: Config,
     /// What that was read from.
-    pub kept: Kept,
+    pub wording: Wording,
     /// The listeners that it asks for, in the order in which they are passed.
     pub listeners: Vec<Keyed>,
     /// Where the worker starts, by name; resolved by its launcher.

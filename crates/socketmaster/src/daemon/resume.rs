@@ -11,7 +11,7 @@ use super::guard::Sockets;
 use super::inputs::Inputs;
 use super::listeners::Listener;
 use super::log::Log;
-use super::notify::{Extension, NotifySocket, Says};
+use super::notify::{Extension, LastWord, NotifySocket};
 use super::parts::{Parts, Queue, StartUpError, log_options, policy, read_signals};
 use super::ready::Channel;
 use super::recipe::{Keyed, Recipe};
@@ -128,7 +128,9 @@ fn recipes(
 ) -> Result<ByGeneration<Arc<Recipe>>, StartUpError> {
     let mut all: Option<ByGeneration<Arc<Recipe>>> = None;
     for held in state.recipes() {
-        let config = source.again(&held.kept).map_err(StartUpError::Mistakes)?;
+        let config = source
+            .again(&held.wording)
+            .map_err(StartUpError::Mistakes)?;
         let listeners = held.listeners.iter();
         let listeners = listeners.filter_map(|(key, text, name)| {
             let uri: ListenUri = text.parse().ok()?;
@@ -146,7 +148,7 @@ fn recipes(
             directory: held.directory,
             account: held.account,
             descriptors: state.descriptors,
-            kept: held.kept,
+            wording: held.wording,
             config,
         });
         match &mut all {
@@ -197,7 +199,7 @@ impl Daemon {
             since: held.since,
             notify,
             channel: held.channel.map(Channel::resume).transpose()?,
-            says: Says::resume(held.says),
+            says: LastWord::resume(held.says),
             extension: Extension::default(),
             launch,
             error: held.error,

@@ -8,7 +8,7 @@ use super::parts::{Queue, gather, log_options, policy};
 use super::upgrade::Handover;
 use super::{Daemon, now, resume};
 use crate::config::Config;
-use crate::config::source::{Kept, Source};
+use crate::config::source::{Source, Wording};
 use crate::core::Supervisor;
 use crate::sys::fds;
 use crate::sys::process;
@@ -65,7 +65,7 @@ async fn run_inside(source: Box<dyn Source>) -> u8 {
 /// The first start: the log first, so that it hears of everything that goes wrong after it.
 async fn begin(
     source: Box<dyn Source>,
-    (config, kept): (Config, Kept),
+    (config, wording): (Config, Wording),
     inputs: Inputs,
     queue: Queue,
 ) -> Result<Daemon, ()> {
@@ -75,7 +75,7 @@ async fn begin(
             "socketmaster: cannot start the log forwarder: {error}"
         ));
     })?;
-    match gather(source, config, kept, &inputs, &mut log) {
+    match gather(source, config, wording, &inputs, &mut log) {
         Ok(parts) => {
             let policy = policy(&parts.recipes.newest().config);
             let (core, actions) = Supervisor::new(policy, now());

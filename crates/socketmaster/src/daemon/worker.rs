@@ -8,7 +8,7 @@ use super::adopt::Calls;
 use super::check::Checking;
 use super::inputs::{Input, Inputs, Task};
 use super::log::Log;
-use super::notify::{Extension, NotifySocket, Says};
+use super::notify::{Extension, LastWord, NotifySocket};
 use super::ready::{self, Channel};
 use super::recipe::Recipe;
 use crate::core::{Generation, Time, WorkerId};
@@ -34,7 +34,7 @@ pub struct Worker {
     /// Where else it may say that it is ready.
     pub channel: Option<Channel>,
     /// What it last said there of itself.
-    pub says: Says,
+    pub says: LastWord,
     /// The time that it has asked for.
     pub extension: Extension,
     /// The launcher's socket, until the program runs.

@@ -9,7 +9,7 @@ use super::followers::Followers;
 use super::look::{Look, Stamp};
 use super::options::Options;
 use super::sink::Sink;
-use crate::wire::forward::{Follow, Source};
+use crate::wire::forward::{Follow, Origin};
 use crate::wire::split::{LINE_MAX, Piece};
 
 /// How much is collected before it is written, in bytes.
@@ -48,8 +48,8 @@ impl Log {
     }
 
     /// Looks at the clock, for lines of this worker.
-    pub fn stamp(&mut self, source: Source) -> Stamp {
-        self.look.stamp(Some(source))
+    pub fn stamp(&mut self, origin: Origin) -> Stamp {
+        self.look.stamp(Some(origin))
     }
 
     /// Adds a line of a worker.

@@ -4,7 +4,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::config::LogFormat;
 use crate::sys::localtime;
-use crate::wire::forward::Source;
+use crate::wire::forward::Origin;
 use crate::wire::line::{CONTINUES, Civil, Header, push_json, rfc3339};
 use crate::wire::split::Piece;
 
@@ -23,7 +23,7 @@ pub struct Look {
 pub struct Stamp {
     header: Header,
     time: String,
-    source: Option<Source>,
+    origin: Option<Origin>,
 }
 
 impl Look {
@@ -38,8 +38,8 @@ impl Look {
         }
     }
 
-    /// Looks at the clock, for lines of this worker, or of the supervisor if there is no source.
-    pub fn stamp(&mut self, source: Option<Source>) -> Stamp {
+    /// Looks at the clock, for lines of this worker, or of the supervisor if there is no origin.
+    pub fn stamp(&mut self, origin: Option<Origin>) -> Stamp {
         let now = clock_gettime(ClockId::Realtime);
         if self.local.0 != now.tv_sec {
             self.local = (
@@ -48,7 +48,7 @@ impl Look {
             );
         }
         let text = self.format == LogFormat::Text;
-        let worker = source.filter(|_| text).map(|source| source.pid);
+        let worker = origin.filter(|_| text).map(|origin| origin.pid);
         Stamp {
             header: match (self.syslog, text) {
                 (true, _) => Header::syslog(&self.local.1, self.supervisor, worker),
@@ -60,7 +60,7 @@ impl Look {
             } else {
                 rfc3339(now.tv_sec * 1000 + now.tv_nsec / 1_000_000)
             },
-            source,
+            origin,
         }
     }
 
@@ -80,7 +80,7 @@ impl Look {
                     out,
                     &stamp.time,
                     self.supervisor,
-                    stamp.source.as_ref(),
+                    stamp.origin.as_ref(),
                     piece.bytes,
                     piece.continues,
                 );

@@ -233,14 +233,14 @@ impl Forwarder {
                 self.pipes.drain(&self.epoll, &mut self.log);
                 self.log.say(&text);
             }
-            ToForwarder::Pipe { id, source } => {
+            ToForwarder::Pipe { id, origin } => {
                 let Some(fd) = fds.into_iter().next() else {
                     return;
                 };
-                if let Err(error) = self.pipes.add(&self.epoll, id, source, fd) {
+                if let Err(error) = self.pipes.add(&self.epoll, id, origin, fd) {
                     self.log.say(&format!(
                         "The output of {} can't be read: {error}",
-                        source.pid
+                        origin.pid
                     ));
                     self.pipes.closed.push(id);
                 }

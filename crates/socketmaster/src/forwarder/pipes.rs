@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use super::log::Log;
 use super::tail::{self, Ended, Tail};
-use crate::wire::forward::Source;
+use crate::wire::forward::Origin;
 use crate::wire::split::Splitter;
 
 /// How much one read takes, in bytes: what a pipe holds by default.
@@ -23,7 +23,7 @@ const BURST: usize = 16 * 1024;
 #[derive(Debug)]
 struct Pipe {
     fd: OwnedFd,
-    source: Source,
+    origin: Origin,
     splitter: Splitter,
     tail: Tail,
 }
@@ -45,7 +45,7 @@ impl Pipes {
     ///
     /// # Errors
     /// If it can't be watched: it is no pipe, or memory is short.
-    pub fn add(&mut self, epoll: &OwnedFd, id: u64, source: Source, fd: OwnedFd) -> io::Result<()> {
+    pub fn add(&mut self, epoll: &OwnedFd, id: u64, origin: Origin, fd: OwnedFd) -> io::Result<()> {
         rustix::io::ioctl_fionbio(&fd, true)?;
         epoll::add(
             epoll,
@@ -57,7 +57,7 @@ impl Pipes {
             id,
             Pipe {
                 fd,
-                source,
+                origin,
                 splitter: Splitter::default(),
                 tail: Tail::default(),
             },
@@ -87,7 +87,7 @@ impl Pipes {
             Ok(n) => {
                 self.burst |= n > BURST;
                 pipe.tail.add(&self.input);
-                let stamp = log.stamp(pipe.source);
+                let stamp = log.stamp(pipe.origin);
                 pipe.splitter
                     .feed(&self.input, |piece| log.line(&stamp, piece));
                 n
@@ -124,7 +124,7 @@ impl Pipes {
     /// The last lines that this worker printed.
     #[must_use]
     pub fn last_lines(&self, pid: i32) -> Vec<String> {
-        let open = self.open.iter().filter(|(_, pipe)| pipe.source.pid == pid);
+        let open = self.open.iter().filter(|(_, pipe)| pipe.origin.pid == pid);
         let open = open.map(|(id, pipe)| (*id, &pipe.tail));
         // In the order of the pipes, not of their ends.
         let tails: BTreeMap<_, _> = self.ended.of(pid).chain(open).collect();
@@ -154,9 +154,9 @@ impl Pipes {
             return;
         };
         let _ = epoll::delete(epoll, &pipe.fd);
-        let stamp = log.stamp(pipe.source);
+        let stamp = log.stamp(pipe.origin);
         pipe.splitter.finish(|piece| log.line(&stamp, piece));
-        self.ended.keep(id, pipe.source.pid, pipe.tail);
+        self.ended.keep(id, pipe.origin.pid, pipe.tail);
         self.closed.push(id);
     }
 }

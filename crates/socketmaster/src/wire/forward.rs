@@ -35,7 +35,7 @@ pub enum Stream {
 
 /// Whose lines a pipe carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Source {
+pub struct Origin {
     /// The worker's pid.
     pub pid: i32,
     /// The worker's generation.
@@ -71,7 +71,7 @@ pub enum ToForwarder {
         id: u64,
         /// Whose lines.
         #[serde(flatten)]
-        source: Source,
+        origin: Origin,
     },
     /// The descriptor by which the system calls of a worker are answered, as the one descriptor of the message. It may
     /// come again, with news.
@@ -189,7 +189,7 @@ fn json(message: &impl Serialize) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    const SOURCE: Source = Source {
+    const ORIGIN: Origin = Origin {
         pid: 7,
         generation: 3,
         slot: 1,
@@ -202,7 +202,7 @@ mod tests {
             ToForwarder::Line("Starting ./a [./a \u{1f600} \"\\]".into()),
             ToForwarder::Pipe {
                 id: u64::MAX,
-                source: SOURCE,
+                origin: ORIGIN,
             },
             ToForwarder::Calls {
                 id: 8,
@@ -239,7 +239,7 @@ mod tests {
             ToForwarder::decode(newer),
             Some(ToForwarder::Pipe {
                 id: 1,
-                source: SOURCE
+                origin: ORIGIN
             })
         );
         for unknown in [&br#"{"Rotate":{}}"#[..], br#""Flush""#, b"", b"\xff{"] {

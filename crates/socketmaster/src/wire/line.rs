@@ -15,7 +15,7 @@ use std::io::Write;
 
 use serde::Serialize;
 
-use super::forward::{Source, Stream};
+use super::forward::{Origin, Stream};
 
 /// Ends each piece but the last of a line that was too long to stay whole, in text and in syslog.
 pub const CONTINUES: &[u8] = b" [continues]";
@@ -150,13 +150,13 @@ pub fn rfc3339(unix_millis: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
 }
 
-/// Appends one JSON object: a line of a worker, or of the supervisor if there is no source. Bytes that are no UTF-8
+/// Appends one JSON object: a line of a worker, or of the supervisor if there is no origin. Bytes that are no UTF-8
 /// become U+FFFD. `partial` says that another piece of the line follows.
 pub fn push_json(
     out: &mut Vec<u8>,
     time: &str,
     supervisor: i32,
-    source: Option<&Source>,
+    origin: Option<&Origin>,
     line: &[u8],
     partial: bool,
 ) {
@@ -175,10 +175,10 @@ pub fn push_json(
     }
     let record = Record {
         time,
-        worker: source.map(|s| s.slot),
-        pid: source.map_or(supervisor, |s| s.pid),
-        generation: source.map(|s| s.generation),
-        stream: match source.map(|s| s.stream) {
+        worker: origin.map(|s| s.slot),
+        pid: origin.map_or(supervisor, |s| s.pid),
+        generation: origin.map(|s| s.generation),
+        stream: match origin.map(|s| s.stream) {
             Some(Stream::Output | Stream::Stdout) => "stdout",
             Some(Stream::Stderr) => "stderr",
             None => "supervisor",
@@ -249,14 +249,14 @@ mod tests {
 
     #[test]
     fn json_is_one_object_a_line() {
-        let source = Source {
+        let origin = Origin {
             pid: 7,
             generation: 3,
             slot: 1,
             stream: Stream::Stderr,
         };
         let mut out = Vec::new();
-        push_json(&mut out, "T", 1, Some(&source), b"a\"\\\0\n\xff", true);
+        push_json(&mut out, "T", 1, Some(&origin), b"a\"\\\0\n\xff", true);
         assert_eq!(
             String::from_utf8(out).unwrap(),
             r#"{"time":"T","worker":1,"pid":7,"generation":3,"stream":"stderr","line":"a\"\\\u0000\n�","partial":true}"#

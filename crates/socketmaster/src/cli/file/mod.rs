@@ -13,7 +13,7 @@ use super::error::CliError;
 use super::form::Form;
 use super::tokens::End;
 use super::{Invocation, help};
-use crate::config::source::{Kept, Mistake, Mistakes, Source, place};
+use crate::config::source::{Mistake, Mistakes, Source, Wording, place};
 use crate::config::{Adopt, Config, listeners};
 use crate::sys::text_file;
 use crate::wire::env_file::{self, Variables};
@@ -194,7 +194,7 @@ impl ConfigFile {
 }
 
 impl Source for ConfigFile {
-    fn read(&self) -> Result<(Config, Kept), Mistakes> {
+    fn read(&self) -> Result<(Config, Wording), Mistakes> {
         let text = text_file::read(&self.absolute, LONGEST);
         let text = text.map_err(|error| {
             Mistakes(vec![
@@ -204,12 +204,12 @@ impl Source for ConfigFile {
         let (keys, given) = self.keys(&text)?;
         let variables = self.variables(&text, &keys)?;
         let config = self.complete(&text, keys, &given, variables.clone())?;
-        Ok((config, Kept { text, variables }))
+        Ok((config, Wording { text, variables }))
     }
 
-    fn again(&self, kept: &Kept) -> Result<Config, Mistakes> {
-        let (keys, given) = self.keys(&kept.text)?;
-        self.complete(&kept.text, keys, &given, kept.variables.clone())
+    fn again(&self, wording: &Wording) -> Result<Config, Mistakes> {
+        let (keys, given) = self.keys(&wording.text)?;
+        self.complete(&wording.text, keys, &given, wording.variables.clone())
     }
 }
 

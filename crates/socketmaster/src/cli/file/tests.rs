@@ -10,11 +10,11 @@ fn file(flags: &[&str], program: Option<Program>) -> ConfigFile {
 }
 
 fn with_flags(flags: &[&str], text: &str) -> Result<Config, String> {
-    let kept = Kept {
+    let wording = Wording {
         text: text.into(),
         variables: vec![("FROM".into(), "a file".into())],
     };
-    let config = file(flags, None).again(&kept);
+    let config = file(flags, None).again(&wording);
     config.map_err(|mistakes| mistakes.to_string())
 }
 
@@ -117,7 +117,7 @@ fn a_flag_wins_over_its_key_which_is_checked_for_all_that() {
         "{wrong}"
     );
     let program = Some(("./other".into(), vec!["x".into()]));
-    let other = file(&[], program).again(&Kept::default()).unwrap();
+    let other = file(&[], program).again(&Wording::default()).unwrap();
     assert_eq!(
         (other.command, other.args),
         ("./other".into(), vec!["x".into()])

@@ -3,8 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::process::CommandExt;
-use std::process::{self, Command, Stdio};
+use std::process::{self, Stdio};
 use std::time::Duration;
 
 use super::{Failure, PORT_VARIABLE};
@@ -12,11 +11,10 @@ use crate::config::ExecCheck;
 use crate::core::WorkerId;
 use crate::daemon::command;
 use crate::daemon::inputs::{Input, Inputs, Task};
-use crate::daemon::launch::{Seat, StartError, written};
+use crate::daemon::launch::{Seat, StartError, hand_over};
 use crate::daemon::log::Log;
 use crate::daemon::recipe::Recipe;
 use crate::daemon::worker::Worker;
-use crate::launcher;
 use crate::sys::process::{Child, End};
 use crate::sys::scm;
 use crate::wire::launch::Setup;
@@ -64,29 +62,19 @@ impl Recipe {
         let pipes = log.pipes()?;
         let (stdout, stderr) = pipes.writers()?;
         let (launch, theirs) = scm::pair()?;
-        let mut command = Command::new("/proc/self/exe");
-        command
-            .arg0(launcher::NAME)
-            .arg(self.check_setup())
-            .args([self.directory.as_os_str(), program.as_os_str(), &name])
+        let nothing = File::open("/dev/null")?;
+        let child = self
+            .launcher(&self.check_setup(), &program, &name)
             .args(words)
-            .env_clear()
             .envs(self.environment(seat, &[], None, None))
             .env(PID_VARIABLE, worker.child.pid().to_string())
+            .envs(port.map(|port| (PORT_VARIABLE, port.to_string())))
             .stdin(Stdio::from(theirs))
             .stdout(stdout)
             .stderr(stderr)
-            .process_group(0);
-        if let Some(port) = port {
-            command.env(PORT_VARIABLE, port.to_string());
-        }
-        let nothing = File::open("/dev/null")?;
-        let child = command.spawn()?;
+            .spawn()?;
         let child = Child::new(child.id().cast_signed())?;
-        match scm::send(launch.as_fd(), b"+", &[nothing.as_fd()]) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-            other => other?,
-        }
+        hand_over(launch.as_fd(), &[nothing.as_fd()])?;
         rustix::io::ioctl_fionbio(&launch, true).map_err(io::Error::from)?;
         log.read(pipes, child.pid(), worker.generation.0, worker.slot);
         let inputs = inputs.clone();
@@ -104,14 +92,13 @@ impl Recipe {
     }
 
     /// It ends with the supervisor, which nobody else would end it for.
-    fn check_setup(&self) -> String {
-        let setup = Setup {
+    fn check_setup(&self) -> Setup {
+        Setup {
             death: Some((libc::SIGKILL, process::id().cast_signed())),
             adopt: None,
             listen_pid: false,
             ..self.setup(0, None)
-        };
-        written(&setup)
+        }
     }
 }
 

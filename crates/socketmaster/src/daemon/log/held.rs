@@ -13,14 +13,14 @@ use crate::daemon::inputs::Inputs;
 use crate::forwarder::options::Options;
 use crate::sys::process::Child;
 use crate::sys::{fds, scm};
-use crate::wire::forward::{PROTOCOL, Source, ToForwarder};
+use crate::wire::forward::{Origin, PROTOCOL, ToForwarder};
 
 /// What an upgrade hands over.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct HeldLog {
     protocol: u32,
     forwarder: Option<(i32, i32)>,
-    pipes: Vec<(u64, Source, i32)>,
+    pipes: Vec<(u64, Origin, i32)>,
     last_pipe: u64,
     #[serde(default)]
     calls: Vec<(u64, Option<u64>, bool, i32)>,
@@ -39,11 +39,11 @@ impl Log {
         this.last_pipe = held.last_pipe;
         this.queue = held.queue;
         this.lost = held.lost;
-        for (id, source, fd) in held.pipes {
+        for (id, origin, fd) in held.pipes {
             this.pipes.insert(
                 id,
                 Pipe {
-                    source,
+                    origin,
                     reader: fds::take_over(fd)?,
                 },
             );
@@ -83,7 +83,7 @@ impl Log {
         let pipes: Vec<_> = self
             .pipes
             .iter()
-            .map(|(id, pipe)| (*id, pipe.source, pipe.reader.as_raw_fd()))
+            .map(|(id, pipe)| (*id, pipe.origin, pipe.reader.as_raw_fd()))
             .collect();
         let calls: Vec<_> = self
             .calls

@@ -22,7 +22,7 @@ use super::inputs::{Input, Inputs, Task};
 use crate::forwarder::options::Options;
 use crate::sys::watched::Watched;
 use crate::sys::{clock, scm};
-use crate::wire::forward::{Follow, Source, ToForwarder};
+use crate::wire::forward::{Follow, Origin, ToForwarder};
 use calls::Kept;
 pub use follow::{LogReader, NoReader};
 use forwarder::Forwarder;
@@ -63,7 +63,7 @@ pub struct Log {
 
 #[derive(Debug)]
 struct Pipe {
-    source: Source,
+    origin: Origin,
     reader: OwnedFd,
 }
 
@@ -147,13 +147,13 @@ impl Log {
     pub fn read(&mut self, pipes: WorkerPipes, pid: i32, generation: u64, slot: u32) {
         for (stream, reader) in pipes.readers {
             self.last_pipe += 1;
-            let source = Source {
+            let origin = Origin {
                 pid,
                 generation,
                 slot,
                 stream,
             };
-            self.pipes.insert(self.last_pipe, Pipe { source, reader });
+            self.pipes.insert(self.last_pipe, Pipe { origin, reader });
             self.queue.push_back(Message::Pipe(self.last_pipe));
         }
         self.flush();
@@ -197,10 +197,10 @@ impl Log {
                     (ToForwarder::Tail { id, pid }.encode(), None)
                 }
                 Message::Pipe(id) => match self.pipes.get(id) {
-                    Some(Pipe { source, reader }) => {
+                    Some(Pipe { origin, reader }) => {
                         let message = ToForwarder::Pipe {
                             id: *id,
-                            source: *source,
+                            origin: *origin,
                         };
                         (message.encode(), Some(reader.as_fd()))
                     }

@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 
 use crate::core::WorkerId;
 use crate::daemon::inputs::{Input, Inputs, Task};
-use crate::daemon::notify::Says;
+use crate::daemon::notify::LastWord;
 use crate::sys::socket_path::{self, Permissions};
 use crate::sys::{peer, socket, user};
 use crate::wire::einhorn::{Message, parse};
@@ -43,7 +43,7 @@ const DEPTH: usize = 64;
 pub struct CommandSocket {
     path: PathBuf,
     socket: OwnedFd,
-    refused: Says,
+    refused: LastWord,
 }
 
 impl CommandSocket {
@@ -70,7 +70,7 @@ impl CommandSocket {
         Self {
             path,
             socket,
-            refused: Says::default(),
+            refused: LastWord::default(),
         }
     }
 
@@ -139,7 +139,7 @@ fn may_speak(stream: &UnixStream, worker: i32, worker_uid: Option<u32>) -> bool 
         return false;
     };
     let uid = peer.uid();
-    let trusted = uid == 0 || uid == user::own_uid() || Some(uid) == worker_uid;
+    let trusted = user::is_trusted(uid) || Some(uid) == worker_uid;
     trusted && peer.pid().is_some_and(|pid| is_of(worker, pid))
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::core::WorkerId;
 use crate::daemon::inputs::{Input, Inputs, Task};
-use crate::daemon::notify::{Extension, Says};
+use crate::daemon::notify::{Extension, LastWord};
 use crate::wire::notify::Notice;
 
 /// From one word about what a worker says of itself to the next.
@@ -17,7 +17,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub fn notices(
     id: WorkerId,
     counts: bool,
-    says: Says,
+    says: LastWord,
     extension: Extension,
     inputs: Inputs,
 ) -> impl FnMut(Notice) -> bool {
@@ -41,7 +41,7 @@ pub fn notices(
 
 /// Tells the daemon of a worker's words, and once more in a while if they have changed by then: a program may change
 /// them as often as it likes.
-fn tell(id: WorkerId, says: Says, inputs: Inputs) -> Task {
+fn tell(id: WorkerId, says: LastWord, inputs: Inputs) -> Task {
     let told = says.get();
     let _ = inputs.send(Input::Says(id));
     Task::spawn(async move {

@@ -11,7 +11,7 @@ use std::process;
 use serde::{Deserialize, Serialize};
 
 use super::UpgradeError;
-use crate::config::source::Kept;
+use crate::config::source::Wording;
 use crate::core::{Generation, State, Time, WorkerId};
 use crate::daemon::adopt::{HeldCalls, HeldRemnant};
 use crate::daemon::check::HeldCheck;
@@ -102,7 +102,7 @@ pub struct HeldRecipe {
     /// The first generation that it holds for.
     pub since: Generation,
     /// What it was read from.
-    pub kept: Kept,
+    pub wording: Wording,
     /// Where workers start.
     #[serde(with = "crate::wire::os_path")]
     pub directory: PathBuf,
@@ -176,7 +176,7 @@ impl Handover {
         }
         vec![HeldRecipe {
             since: Generation(0),
-            kept: Kept::default(),
+            wording: Wording::default(),
             directory: self.directory.clone(),
             account: self.account.clone(),
             listeners: Vec::new(),

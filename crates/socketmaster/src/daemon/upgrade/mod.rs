@@ -47,7 +47,7 @@ fn held_recipe((since, recipe): (Generation, &Arc<Recipe>)) -> HeldRecipe {
     let listeners = recipe.listeners.iter();
     HeldRecipe {
         since,
-        kept: recipe.kept.clone(),
+        wording: recipe.wording.clone(),
         directory: recipe.directory.clone(),
         account: recipe.account.clone(),
         listeners: listeners

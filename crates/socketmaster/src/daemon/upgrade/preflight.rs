@@ -118,7 +118,7 @@ pub fn preflight(source: &dyn Source) -> Result<(), String> {
     let bytes = handover::unseal(io::stdin()).map_err(|error| error.to_string())?;
     let state = Handover::read(&bytes).map_err(|error| error.to_string())?;
     for held in state.recipes() {
-        let config = source.again(&held.kept);
+        let config = source.again(&held.wording);
         let config = config.map_err(|mistakes| mistakes.in_brief())?;
         let further = |key: u64| state.listeners.iter().any(|l| l.key == key && l.further);
         let own = held.listeners.iter().filter(|(key, ..)| !further(*key));
