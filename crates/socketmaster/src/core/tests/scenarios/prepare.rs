@@ -63,6 +63,27 @@ fn new_rules_hold_for_the_new_generation_and_old_ones_for_the_old() {
 }
 
 #[test]
+fn rules_hold_for_as_long_as_somebody_serves_by_them() {
+    play_by(
+        &[AUTO, OTHER],
+        "
+        0 begin => start 1 of 1
+        5 ready 1 => welcome 1
+        10 scale 2 => start 2 of 1 in 1
+        20 ready 2 => welcome 2
+        100 reload 7 => prepare 2
+        100 prepared 2 by 1 => start 3 of 2
+        200 ready 3 => welcome 3, drain 1, start 4 of 2 in 1
+        250 exit 1 0
+        300 exit 4 1 => 4 failed: exit 1, 7 failed in 2: exit 1 after 1 of 2
+        400 reload 8 => prepare 3
+        400 prepared 3 by 0 => start 5 of 3
+        500 exit 2 0
+        ",
+    );
+}
+
+#[test]
 fn rules_that_failed_are_forgotten() {
     play_by(
         &[AUTO, OTHER],
