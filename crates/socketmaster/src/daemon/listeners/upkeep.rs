@@ -31,7 +31,7 @@ impl Listener {
     ///
     /// # Errors
     /// [`Reason::Dead`] for anything but a unix path: an abstract name stays busy while a worker has the dead socket.
-    /// Else as [`open_all`].
+    /// Else as [`open_all`](super::open_all).
     pub fn reopen(&mut self) -> Result<(), OpenError> {
         let result = match (&self.uri.address, self.path) {
             (Address::UnixPath(..), Some(_)) => open::open(&self.uri),
