@@ -187,11 +187,8 @@ pub const FLAGS: &[Flag] = &[
         help: "Replace workers one after the other, and leave the rest alone when a new one fails; or start all new \
                ones, and stop the old ones only when all of them are ready.",
         set: |draft, value| {
-            draft.strategy_all = match value.to_str() {
-                Some("rolling") => false,
-                Some("all") => true,
-                _ => return Err(ValueError::Choice("rolling or all")),
-            };
+            let words = [("rolling", false), ("all", true)];
+            draft.strategy_all = values::choice(value, &words, "rolling or all")?;
             Ok(())
         },
     },
@@ -261,12 +258,12 @@ pub const FLAGS: &[Flag] = &[
         group: Group::End,
         help: "Whether to start a program again that ended by itself. On-failure: not after exit status 0.",
         set: |draft, value| {
-            draft.restart = match value.to_str() {
-                Some("never") => Restart::Never,
-                Some("on-failure") => Restart::OnFailure,
-                Some("always") => Restart::Always,
-                _ => return Err(ValueError::Choice("never, on-failure or always")),
-            };
+            let words = [
+                ("never", Restart::Never),
+                ("on-failure", Restart::OnFailure),
+                ("always", Restart::Always),
+            ];
+            draft.restart = values::choice(value, &words, "never, on-failure or always")?;
             Ok(())
         },
     },
@@ -277,11 +274,8 @@ pub const FLAGS: &[Flag] = &[
         group: Group::End,
         help: "Whether the program serves on or is stopped if socketmaster itself is killed.",
         set: |draft, value| {
-            draft.orphans = match value.to_str() {
-                Some("keep") => Orphans::Keep,
-                Some("kill") => Orphans::Kill,
-                _ => return Err(ValueError::Choice("keep or kill")),
-            };
+            let words = [("keep", Orphans::Keep), ("kill", Orphans::Kill)];
+            draft.orphans = values::choice(value, &words, "keep or kill")?;
             Ok(())
         },
     },
@@ -303,11 +297,8 @@ pub const FLAGS: &[Flag] = &[
         group: Group::Log,
         help: "How a line of the log looks.",
         set: |draft, value| {
-            draft.log_format = match value.to_str() {
-                Some("text") => LogFormat::Text,
-                Some("json") => LogFormat::Json,
-                _ => return Err(ValueError::Choice("text or json")),
-            };
+            let words = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+            draft.log_format = values::choice(value, &words, "text or json")?;
             Ok(())
         },
     },

@@ -85,6 +85,17 @@ pub fn text(value: &OsStr) -> Result<&str, ValueError> {
     value.to_str().ok_or(ValueError::NotText)
 }
 
+/// What one of these words stands for; `wanted` names them in the error.
+pub fn choice<T: Copy>(
+    value: &OsStr,
+    words: &[(&str, T)],
+    wanted: &'static str,
+) -> Result<T, ValueError> {
+    let found = words.iter().find(|(word, _)| value == *word);
+    let found = found.map(|(_, meant)| *meant);
+    found.ok_or(ValueError::Choice(wanted))
+}
+
 /// The name of an instance. A number would be taken for a pid.
 pub fn name(value: &OsStr) -> Result<&str, ValueError> {
     let name = text(value)?;
