@@ -102,6 +102,7 @@ pub struct HeldRecipe {
     /// The first generation that it holds for.
     pub since: Generation,
     /// What it was read from.
+    #[serde(rename = "kept")]
     pub wording: Wording,
     /// Where workers start.
     #[serde(with = "crate::wire::os_path")]
