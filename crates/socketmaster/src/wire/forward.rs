@@ -71,7 +71,6 @@ pub enum ToForwarder {
         id: u64,
         /// Whose lines.
         #[serde(flatten)]
-        #[serde(rename = "source")]
         origin: Origin,
     },
     /// The descriptor by which the system calls of a worker are answered, as the one descriptor of the message. It may
