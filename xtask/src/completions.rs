@@ -59,7 +59,9 @@ fn flags_of_verbs() -> impl Iterator<Item = (&'static str, bool)> {
 /// What may stand as the first word.
 fn verbs() -> impl Iterator<Item = &'static str> {
     let forms = Form::ALL.into_iter().filter_map(Form::verb);
-    forms.chain(Verb::ALL.map(Verb::name)).chain(["demo"])
+    forms
+        .chain(Verb::ALL.map(Verb::name))
+        .chain(["check", "demo"])
 }
 
 /// A value is completed after both forms of its flag.
@@ -142,6 +144,12 @@ fn zsh() -> Result<String, Error> {
         ";;\n(*)\n_files && ret=0\n;;\n        esac\n",
     );
     change("zsh", &mut text, end, default)?;
+    // The program of run may be a configuration file as well.
+    let (program, program_or_file) = (
+        ":_cmdambivalent'",
+        ":{_files -g \"*.toml\"; _cmdambivalent}'",
+    );
+    change("zsh", &mut text, program, program_or_file)?;
     Ok(text)
 }
 
@@ -280,6 +288,16 @@ mod tests {
             offered(&["socketmaster", "-syslog", "-log-format", "j"]),
             ["json"]
         );
+    }
+
+    /// `-f` forbids files: without a condition, after every word.
+    #[test]
+    fn fish_forbids_files_only_where_a_verb_or_a_value_must_stand() {
+        let text = fish().unwrap();
+        let entries = text.lines().filter(|line| line.contains(" -f -a "));
+        for entry in entries.filter(|entry| !entry.contains(" -r -f")) {
+            assert!(entry.contains("__fish_is_first_token"), "{entry}");
+        }
     }
 
     #[test]
