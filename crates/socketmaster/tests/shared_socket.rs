@@ -28,6 +28,21 @@ fn is_nonblocking(pid: i32) -> bool {
 fn a_small_backlog_of_an_app_does_not_stay() {
     let app = App::new("version one\nbacklog 1");
     let supervisor = serving(&app);
+    many_may_wait(&supervisor);
+}
+
+/// As a reload that fails changes nothing.
+#[test]
+fn a_small_backlog_of_a_failing_version_does_not_stay() {
+    let app = App::new("version one");
+    let supervisor = serving(&app);
+    app.deploy("backlog 1\nexit 3");
+    supervisor.hup();
+    supervisor.wait_for_line("Reload failed: generation 1 serves on");
+    many_may_wait(&supervisor);
+}
+
+fn many_may_wait(supervisor: &Supervisor) {
     processes::signal(supervisor.workers()[0], Signal::STOP);
     let Address::Tcp(address) = supervisor.address() else {
         panic!("a port")

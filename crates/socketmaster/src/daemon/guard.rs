@@ -124,6 +124,14 @@ impl Sockets {
         }
     }
 
+    /// After a worker has ended that was never ready: undoes a smaller backlog. A socket that cannot listen again was
+    /// shut down, which is seen and told of by itself.
+    pub(super) fn look_after_failed(&self) {
+        for listener in &self.listeners {
+            let _ = listener.restore_backlog();
+        }
+    }
+
     /// After a worker has become ready: undoes a smaller backlog, and says what a change of blocking mode means for
     /// older workers.
     pub(super) fn look_after(&mut self, pid: i32, others: bool) -> Vec<String> {

@@ -67,6 +67,9 @@ impl Daemon {
         };
         self.bound_nothing = worker.calls.as_ref().is_some_and(Calls::has_bound_nothing);
         let (generation, slot) = (worker.generation, worker.slot);
+        if worker.ready_at.is_none() {
+            self.sockets.look_after_failed();
+        }
         let drains = !failed && !self.core.is_ready(id);
         if !drains {
             drop(worker);

@@ -5,7 +5,7 @@
 //!
 //! | a worker calls | all holders see | the supervisor's answer |
 //! | --- | --- | --- |
-//! | `listen(fd, 5)` | a backlog of 5 | [`Listener::restore_backlog`] when a worker is ready |
+//! | `listen(fd, 5)` | a backlog of 5 | [`Listener::restore_backlog`] when a worker is ready, or has ended before it was |
 //! | `shutdown(fd)` | clients are refused | a [`HangupWatch`](crate::sys::hangup::HangupWatch) tells, then [`Listener::restore_backlog`] revives TCP; a unix path takes [`Listener::reopen`] and new workers |
 //! | `fcntl(fd, F_SETFL, …)` | blocking or not | [`Listener::is_nonblocking`] before each start |
 //!
