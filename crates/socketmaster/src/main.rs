@@ -54,7 +54,7 @@ fn supervise(args: &[OsString]) -> ExitCode {
 /// Says what is wrong with a configuration file.
 fn check(file: &ConfigFile) -> ExitCode {
     let wrong: Vec<String> = match file.read() {
-        Err(mistakes) => mistakes.0.iter().map(ToString::to_string).collect(),
+        Err(mistakes) => mistakes.all.iter().map(ToString::to_string).collect(),
         Ok((config, _)) => {
             let wrong = daemon::rehearse(&config);
             let named = |what| format!("{}: {what}", file.shown());

@@ -171,9 +171,9 @@ pub fn pid(value: &OsStr) -> Result<i32, ValueError> {
 
 /// A number of workers, at least one.
 pub fn workers(value: &OsStr) -> Result<u32, ValueError> {
-    let number = integer(value)?;
-    u32::try_from(number)
-        .ok()
+    let number = integer(value).ok();
+    number
+        .and_then(|number| u32::try_from(number).ok())
         .filter(|count| (1..=MOST_WORKERS).contains(count))
         .ok_or(ValueError::Workers)
 }

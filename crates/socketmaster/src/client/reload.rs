@@ -161,7 +161,7 @@ impl Teller<'_> {
             }
             _ => {
                 stderr::say(format_args!(
-                    "{sign}{name}: dropped, because a stop came first"
+                    "{sign}{name}: the reload was dropped, because a stop came first"
                 ));
                 status_of::FAILED
             }

@@ -45,7 +45,7 @@ fn show(status: &Status, screen: &Screen) {
     sections.push(std::iter::once(headings).chain(rows).collect::<Vec<_>>());
     let headings = [
         "GENERATION",
-        "SLOT",
+        "WORKER",
         "PID",
         "PHASE",
         "AGE",

@@ -78,7 +78,8 @@ impl Story {
                 self.ready = Some((*pid, *after_ms));
                 self.count += u32::from(self.generation == Some(*generation));
                 let (which, share) = (self.which(*slot), self.share());
-                self.live += &format!(" … ready after {after_ms} ms{share}");
+                // In the place of its start, for a line of a narrow terminal.
+                self.live = format!("generation {generation}: ready after {after_ms} ms{share}");
                 format!(
                     "generation {generation} ready after {after_ms} ms ({which}pid {pid}){share}"
                 )
@@ -223,7 +224,7 @@ mod tests {
         assert_eq!(hear(Progress::Done { generation: 3 }), None);
         assert_eq!(
             story.live(took),
-            "  site: generation 3: started (pid 77) … ready after 270 ms … generation 2 draining … 300 ms"
+            "  site: generation 3: ready after 270 ms … generation 2 draining … 300 ms"
         );
         assert_eq!(
             story.done(3),

@@ -64,20 +64,25 @@ impl fmt::Display for Mistake {
 
 /// All that is wrong with a configuration, at least one thing, in the order of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistakes(pub Vec<Mistake>);
+pub struct Mistakes {
+    /// The configuration file, as it was named: a mistake may be in a file that it names.
+    pub of: String,
+    /// What is wrong.
+    pub all: Vec<Mistake>,
+}
 
 impl Mistakes {
     /// In one line: the first, and how to see the rest.
     #[must_use]
     pub fn in_brief(&self) -> String {
-        match &*self.0 {
+        match &*self.all {
             [] => "there is something wrong with the configuration".into(),
             [only] => only.to_string(),
             [first, rest @ ..] => {
                 let more = rest.len();
                 format!(
                     "{first} (and {more} more: socketmaster check {} shows all)",
-                    first.file
+                    self.of
                 )
             }
         }
@@ -87,7 +92,7 @@ impl Mistakes {
 impl fmt::Display for Mistakes {
     /// A line for each.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, mistake) in self.0.iter().enumerate() {
+        for (n, mistake) in self.all.iter().enumerate() {
             let newline = if n == 0 { "" } else { "\n" };
             write!(f, "{newline}{mistake}")?;
         }
@@ -125,17 +130,21 @@ mod tests {
     #[test]
     fn one_line_names_the_first_and_counts_the_rest() {
         let mistake = |line, what: &str| Mistake {
-            file: "app.toml".into(),
+            file: "app.env".into(),
             at: Some((line, 1)),
             what: what.into(),
         };
-        let one = Mistakes(vec![mistake(3, "bad")]);
-        assert_eq!(one.in_brief(), "app.toml:3:1: bad");
-        let two = Mistakes(vec![mistake(3, "bad"), mistake(4, "worse")]);
+        let of_app = |all| Mistakes {
+            of: "app.toml".into(),
+            all,
+        };
+        let one = of_app(vec![mistake(3, "bad")]);
+        assert_eq!(one.in_brief(), "app.env:3:1: bad");
+        let two = of_app(vec![mistake(3, "bad"), mistake(4, "worse")]);
         assert_eq!(
             two.in_brief(),
-            "app.toml:3:1: bad (and 1 more: socketmaster check app.toml shows all)"
+            "app.env:3:1: bad (and 1 more: socketmaster check app.toml shows all)"
         );
-        assert_eq!(two.to_string(), "app.toml:3:1: bad\napp.toml:4:1: worse");
+        assert_eq!(two.to_string(), "app.env:3:1: bad\napp.env:4:1: worse");
     }
 }

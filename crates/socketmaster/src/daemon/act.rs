@@ -127,8 +127,14 @@ impl Daemon {
             (1, 0) => format!("Generation {}", generation.0),
             _ => format!("Worker {slot} of generation {}", generation.0),
         };
+        let bake = self.recipes.of(generation).config.bake;
+        let bakes = self.core.attempted() == Some(generation) && self.core.serving().is_some();
+        let then = match bakes && !bake.is_zero() {
+            true => format!("; the bake takes {}", words::span(bake)),
+            false => String::new(),
+        };
         self.log
-            .say(format!("{who} is ready: pid {pid}, after {after}"));
+            .say(format!("{who} is ready: pid {pid}, after {after}{then}"));
         for complaint in self.sockets.look_after(pid, self.workers.len() > 1) {
             self.log.say(complaint);
         }

@@ -70,7 +70,7 @@ impl Daemon {
                 self.log
                     .say(format!("Generation {} failed: {why}", generation.0));
                 if let ConfigurationError::Mistakes(mistakes) = &error {
-                    for mistake in mistakes.0.iter().skip(1) {
+                    for mistake in mistakes.all.iter().skip(1) {
                         self.log.say(mistake.to_string());
                     }
                 }

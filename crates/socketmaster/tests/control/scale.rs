@@ -15,7 +15,7 @@ fn more_workers_and_fewer() {
     );
     until("three workers", || supervisor.workers().len() == 3);
     until("all are ready", || site.ask(&["status"]).status == 0);
-    assert!(site.ask(&["status"]).out.contains("SLOT"));
+    assert!(site.ask(&["status"]).out.contains("WORKER"));
     let fewer = site.ask(&["scale", "1"]);
     assert_eq!(
         (fewer.status, fewer.out.trim()),

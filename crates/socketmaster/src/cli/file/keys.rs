@@ -72,8 +72,13 @@ impl Keys {
         let (table, errors) = DeTable::parse_recoverable(text);
         if !errors.is_empty() {
             let wrong = errors.iter().map(|error| {
-                let at = error.span().map_or(0, |span| span.start);
-                (at, error.message().to_owned())
+                let span = error.span().unwrap_or_default();
+                let which = match error.message() {
+                    "duplicate key" => text.get(span.clone()).unwrap_or_default(),
+                    _ => "",
+                };
+                let space = if which.is_empty() { "" } else { " " };
+                (span.start, format!("{}{space}{which}", error.message()))
             });
             return Err(wrong.collect());
         }

@@ -86,6 +86,11 @@ impl ConfigFile {
         self.path.display().to_string()
     }
 
+    fn mistakes(&self, all: Vec<Mistake>) -> Mistakes {
+        let of = self.shown();
+        Mistakes { of, all }
+    }
+
     fn mistake(&self, at: Option<(usize, usize)>, what: &dyn ToString) -> Mistake {
         Mistake {
             file: self.shown(),
@@ -99,7 +104,7 @@ impl ConfigFile {
         let (mut draft, mut given) = (Draft::default(), Vec::new());
         // They were read at the start: what they say cannot have changed.
         let walked = Form::Run.walk_given(&self.flags, &mut draft, &mut given);
-        walked.map_err(|error| Mistakes(vec![self.mistake(None, &error)]))?;
+        walked.map_err(|error| self.mistakes(vec![self.mistake(None, &error)]))?;
         let base = self.absolute.parent().unwrap_or(Path::new("/"));
         let keys = Keys::read(text, base, draft, &given);
         let keys = keys.map_err(|mut wrong| {
@@ -107,7 +112,7 @@ impl ConfigFile {
             wrong.truncate(MOST_MISTAKES);
             let mistakes = wrong.into_iter();
             let mistakes = mistakes.map(|(at, what)| self.mistake(Some(place(text, at)), &what));
-            Mistakes(mistakes.collect())
+            self.mistakes(mistakes.collect())
         })?;
         Ok((keys, given))
     }
@@ -138,7 +143,7 @@ impl ConfigFile {
         if mistakes.is_empty() {
             Ok(all)
         } else {
-            Err(Mistakes(mistakes))
+            Err(self.mistakes(mistakes))
         }
     }
 
@@ -151,7 +156,7 @@ impl ConfigFile {
     ) -> Result<Config, Mistakes> {
         let wrong = |at: Option<usize>, what: String| {
             let at = at.map(|offset| place(text, offset));
-            Mistakes(vec![self.mistake(at, &what)])
+            self.mistakes(vec![self.mistake(at, &what)])
         };
         let Keys {
             mut draft,
@@ -197,9 +202,8 @@ impl Source for ConfigFile {
     fn read(&self) -> Result<(Config, Wording), Mistakes> {
         let text = text_file::read(&self.absolute, LONGEST);
         let text = text.map_err(|error| {
-            Mistakes(vec![
-                self.mistake(None, &format!("cannot be read: {error}")),
-            ])
+            let what = format!("cannot be read: {error}");
+            self.mistakes(vec![self.mistake(None, &what)])
         })?;
         let (keys, given) = self.keys(&text)?;
         let variables = self.variables(&text, &keys)?;

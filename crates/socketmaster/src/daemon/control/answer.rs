@@ -34,8 +34,13 @@ pub(super) enum Access {
 /// Answers one request.
 pub(super) async fn answer(request: &Request<Bytes>, access: Access, inputs: Inputs) -> Answer {
     let path = request.uri().path();
-    if access == Access::Read && request.method() != Method::GET {
-        return not_allowed("GET");
+    let is_order = matches!(
+        path,
+        "/v1/reload" | "/v1/scale" | "/v1/stop" | "/v1/upgrade"
+    );
+    if access == Access::Read && (is_order || request.method() != Method::GET) {
+        let why = "only GET is answered here: orders are for the control socket alone";
+        return not_allowed("GET", why.into());
     }
     match (request.method(), path) {
         (&Method::GET, "/v1/status") => match ask(&inputs, Ask::Status).await {
@@ -72,8 +77,10 @@ pub(super) async fn answer(request: &Request<Bytes>, access: Access, inputs: Inp
             Some(Ok(())) => begun(Some(())),
             None => ending(),
         },
-        (_, "/v1/status" | "/v1/logs" | "/metrics" | "/healthz" | "/readyz") => not_allowed("GET"),
-        (_, "/v1/reload" | "/v1/scale" | "/v1/stop" | "/v1/upgrade") => not_allowed("POST"),
+        (_, "/v1/status" | "/v1/logs" | "/metrics" | "/healthz" | "/readyz") => {
+            not_allowed("GET", "it takes GET".into())
+        }
+        _ if is_order => not_allowed("POST", "it takes POST".into()),
         _ => error(
             StatusCode::NOT_FOUND,
             format!(
@@ -147,8 +154,8 @@ pub(super) fn ending() -> Answer {
     )
 }
 
-fn not_allowed(method: &'static str) -> Answer {
-    let mut answer = error(StatusCode::METHOD_NOT_ALLOWED, format!("it takes {method}"));
+fn not_allowed(method: &'static str, why: String) -> Answer {
+    let mut answer = error(StatusCode::METHOD_NOT_ALLOWED, why);
     answer
         .headers_mut()
         .insert(ALLOW, HeaderValue::from_static(method));

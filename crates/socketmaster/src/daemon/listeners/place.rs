@@ -87,11 +87,23 @@ impl Place {
     /// dual stack tells them apart.
     #[must_use]
     pub fn nearly(&self, other: &Self) -> bool {
-        let (Spot::Inet { address: a, .. }, Spot::Inet { address: b, .. }) =
-            (&self.spot, &other.spot)
+        let (
+            Spot::Inet {
+                address: a,
+                v6only: a_alone,
+            },
+            Spot::Inet {
+                address: b,
+                v6only: b_alone,
+            },
+        ) = (&self.spot, &other.spot)
         else {
             return false;
         };
+        // One that takes IPv6 alone leaves all IPv4 free.
+        if a.is_ipv4() && *b_alone || b.is_ipv4() && *a_alone {
+            return false;
+        }
         let (ip, other_ip) = (a.ip().to_canonical(), b.ip().to_canonical());
         let overlap = ip == other_ip || ip.is_unspecified() || other_ip.is_unspecified();
         let comparable =
@@ -200,6 +212,9 @@ mod tests {
             assert!(!held.nearly(&other), "{other}");
         }
         assert!(!four.nearly(&inet("127.0.0.2:80", false)));
+        // As Redis binds both.
+        let (all_four, six_alone) = (inet("0.0.0.0:80", false), inet("[::]:80", true));
+        assert!(!all_four.nearly(&six_alone) && !six_alone.nearly(&all_four));
         assert!(four.nearly(&inet("[::ffff:127.0.0.1]:80", false)));
     }
 
