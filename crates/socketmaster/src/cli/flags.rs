@@ -113,7 +113,7 @@ pub const FLAGS: &[Flag] = &[
         value: Some("NAME"),
         default: None,
         group: Group::Program,
-        help: "What reload, status, stop and upgrade call it. Without this flag, the last part of the program's path.",
+        help: "What status, reload and the other verbs call it. Without this flag, the last part of the program's path.",
         set: |draft, value| {
             draft.name = values::name(value)?.into();
             Ok(())

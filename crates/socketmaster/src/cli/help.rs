@@ -88,7 +88,7 @@ Exit status
 ";
 
 const CHECK: &str = "\
-Usage: socketmaster check FILE
+Usage: socketmaster check FILE.toml
 
 Says what is wrong with a configuration file, all of it at once, each mistake
 with its line and column: keys, values, environment files, the program, its

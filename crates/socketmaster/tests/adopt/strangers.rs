@@ -17,9 +17,22 @@ fn who_holds_the_port_is_named() {
     let pid = std::process::id();
     supervisor.wait_for_line(&format!("tcp://127.0.0.1:{port} is held by pid {pid} ("));
     supervisor.wait_for_line(&format!("socketmaster adopt --pid {pid} -- PROGRAM"));
+    supervisor.wait_for_line(&format!("socketmaster adopt --pid {pid} -- PROGRAM"));
 }
 
 /// It would be started anew by its own supervisor, and two versions would serve at once.
+#[test]
+fn one_that_was_started_twice_is_told_of_the_first() {
+    let port = free_port();
+    let app = App::new(&format!("tcp:127.0.0.1:{port}"));
+    let first = awkward::setup(&app).run(&[tcp(port)]).start();
+    first.wait_for_line("is ready");
+    let mut second = awkward::setup(&app).run(&[tcp(port)]).start();
+    assert_ne!(shell_status(second.wait()), 0);
+    let pid = first.pid();
+    second.wait_for_line(&format!("it is there already: socketmaster reload {pid}"));
+}
+
 #[test]
 fn what_is_supervised_is_not_taken_over() {
     let port = free_port();

@@ -20,10 +20,15 @@ impl Calls {
             let stranger = holders
                 .into_iter()
                 .find(|holder| !ours.contains(&holder.pid.cast_signed()))?;
-            Some(format!(
-                "{} is held by {stranger}; to take it over: socketmaster adopt --pid {} -- PROGRAM",
-                own.place, stranger.pid
-            ))
+            let pid = stranger.pid;
+            let program = stranger.command.split(' ').next().unwrap_or_default();
+            // Started twice, most likely.
+            let cure = if program.rsplit('/').next() == Some("socketmaster") {
+                format!("it is there already: socketmaster reload {pid}")
+            } else {
+                format!("to take it over: socketmaster adopt --pid {pid} -- PROGRAM")
+            };
+            Some(format!("{} is held by {stranger}; {cure}", own.place))
         })
     }
 }
