@@ -52,8 +52,8 @@ pub fn configuration(bytes: &[u8]) {
     match file.again(&wording) {
         Ok(config) => assert!(!config.command.is_empty() && config.workers > 0),
         Err(mistakes) => {
-            assert!(!mistakes.0.is_empty());
-            for mistake in &mistakes.0 {
+            assert!(!mistakes.all.is_empty());
+            for mistake in &mistakes.all {
                 assert!(!mistake.what.is_empty());
                 let lines = text.matches('\n').count() + 1;
                 assert!(

@@ -211,12 +211,34 @@ fn a_version_that_dies_in_the_bake_is_withdrawn() {
     supervisor.hup();
     supervisor.wait_for_line("Generation 2 is ready");
     supervisor.wait_for_line(
-        "Generation 2 failed: it was ready, but ended with status 4 before it took over",
+        "Generation 2 failed: it was ready, but ended with status 4 before the reload was done",
     );
     supervisor.wait_for_line("Reload failed: generation 1 serves on, nothing has changed");
     assert_eq!(supervisor.workers(), old);
     assert_eq!(supervisor.log().count("to stop"), 0);
     assert_eq!(supervisor.get("/").version(), "one");
+}
+
+/// What it has shown of the new version is not for the others to find out.
+#[test]
+fn a_worker_that_has_taken_over_and_crashes_stops_the_roll() {
+    let app = App::new("version one\nnotify");
+    let slow = format!(
+        "#!/bin/sh\n[ $SOCKETMASTER_GENERATION.$SOCKETMASTER_WORKER = 2.1 ] && sleep 30\nexec {} {}\n",
+        fixture().display(),
+        app.script().display()
+    );
+    let slow = app.executable("slow", &slow);
+    let setup = setup!().flag("-settle=50ms").flag("-workers=3");
+    let supervisor = serving(setup.command(slow, &[]), 3);
+    let old = supervisor.workers();
+    app.deploy("version two\nnotify\nafter 300 exit 4");
+    supervisor.hup();
+    supervisor.wait_for_line("Generation 2 failed: it was ready, but ended with status 4");
+    supervisor.wait_for_line("Reload failed: 1 of 3 workers");
+    let left = supervisor.workers();
+    let serve_on = old.iter().filter(|pid| left.contains(pid)).count();
+    assert_eq!(serve_on, 2, "the others of the old version: {left:?} of {old:?}");
 }
 
 #[test]

@@ -241,7 +241,16 @@ impl Supervisor {
                 out.push(Action::Failed(id, worker.generation, reason));
                 self.fail(now, reason, ending, out);
             }
-            Phase::Ready { since } => self.vacated(now, worker.slot, now - since, ending, out),
+            Phase::Ready { since } => {
+                let rolls = self.attempted() == Some(worker.generation);
+                self.vacated(now, worker.slot, now - since, ending, out);
+                // It had taken over: what that shows of the new version is not for the other slots to find out.
+                if rolls && ending != Ending::Exit(0) {
+                    let reason = Reason::DidNotLast(ending);
+                    out.push(Action::Failed(id, worker.generation, reason));
+                    self.fail(now, reason, ending, out);
+                }
+            }
             Phase::Draining { .. } | Phase::Killed => {
                 if let Aim::Stop(status) = &mut self.state.aim
                     && !worker.ended_clean(ending)
@@ -268,10 +277,11 @@ impl Supervisor {
             Reason::Ended(ending) | Reason::DidNotLast(ending) => ending,
             Reason::NotReady | Reason::Unprepared | Reason::Unfit => Ending::Signal(SIGKILL),
         };
-        if self.is_in_step(id) {
-            self.fail(now, reason, ending, out);
-        } else {
+        if !self.is_in_step(id) {
             self.vacated(now, worker.slot, Duration::ZERO, ending, out);
+        }
+        if self.attempted() == Some(worker.generation) {
+            self.fail(now, reason, ending, out);
         }
     }
 

@@ -144,7 +144,7 @@ pub enum Reason {
     Ended(Ending),
     /// The new worker was not ready within the ready timeout.
     NotReady,
-    /// The new worker was ready, but ended before it took over.
+    /// The new worker was ready, but ended before the reload was done: before it took over, or while others had yet to.
     DidNotLast(Ending),
     /// What the new generation needs was not to be had.
     Unprepared,

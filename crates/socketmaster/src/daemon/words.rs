@@ -43,15 +43,15 @@ pub fn failure(reason: Reason, readiness: &Readiness, timeout: Duration) -> Stri
         }
         Reason::Ended(Ending::NotStarted) => "it could not be started".into(),
         Reason::DidNotLast(Ending::Signal(number)) => format!(
-            "it was ready, but was ended by SIG{} before it took over",
+            "it was ready, but was ended by SIG{} before the reload was done",
             signals::name(number)
         ),
         Reason::DidNotLast(ending) => format!(
-            "it was ready, but ended with status {} before it took over",
+            "it was ready, but ended with status {} before the reload was done",
             ending.status()
         ),
         Reason::Unprepared => "what it needs was not to be had".into(),
-        Reason::Unfit => "it was ready, but failed its checks before it took over".into(),
+        Reason::Unfit => "it was ready, but failed its checks before the reload was done".into(),
         Reason::NotReady => {
             let seen = match readiness {
                 Readiness::Auto { .. } => {

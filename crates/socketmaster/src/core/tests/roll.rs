@@ -158,8 +158,8 @@ impl World {
     }
 
     /// If this worker was to take over, nobody of the step does; what was taken stays.
-    pub(super) fn fail_if_in_step(&mut self, id: WorkerId) {
-        let Some(mut roll) = self.attempt.take_if(|roll| roll.step.contains(&id)) else {
+    pub(super) fn fail_if_in_roll(&mut self, id: WorkerId, of: Generation) {
+        let Some(mut roll) = self.attempt.take_if(|roll| roll.generation == of) else {
             return;
         };
         roll.step.remove(&id);

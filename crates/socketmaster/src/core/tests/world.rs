@@ -218,8 +218,13 @@ impl World {
                 self.last_word = Some(ending.status());
             }
         } else if process.is_wanted() {
+            let roll = self.attempt.as_ref();
             if process.is_starting() {
                 self.failing = Some((process.id, Reason::Ended(ending)));
+            } else if ending != Ending::Exit(0)
+                && roll.is_some_and(|roll| roll.generation == process.generation)
+            {
+                self.failing = Some((process.id, Reason::DidNotLast(ending)));
             }
             let ready_for = process
                 .ready
@@ -269,9 +274,9 @@ impl World {
                 Action::Withdraw(id) => self.withdraw(id),
                 Action::Forward(id, signal) => self.forward(id, signal),
                 Action::Kill(id, why) => self.kill(id, why),
-                Action::Failed(id, _, reason) => {
+                Action::Failed(id, of, reason) => {
                     assert_eq!(self.failing.take(), Some((id, reason)), "wrong failure");
-                    self.fail_if_in_step(id);
+                    self.fail_if_in_roll(id, of);
                     if reason == Reason::Unfit {
                         self.withdrawn.insert(id); // It lives.
                     }

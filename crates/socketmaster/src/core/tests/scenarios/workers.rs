@@ -241,8 +241,33 @@ fn with_restart_never_the_highest_status_is_the_services() {
     );
 }
 
+/// What shows that the new version is no good is not for the other slots to find out.
 #[test]
-fn a_worker_that_has_taken_over_and_dies_does_not_fail_the_roll() {
+fn a_worker_that_has_taken_over_and_crashes_stops_the_roll() {
+    play(
+        Policy {
+            workers: 3,
+            ..ALWAYS
+        },
+        "
+        0 begin => start 1 of 1, start 2 of 1 in 1, start 3 of 1 in 2
+        5 ready 1 => welcome 1
+        5 ready 2 => welcome 2
+        5 ready 3 => welcome 3
+        100 reload 7 => start 4 of 2
+        110 ready 4 => welcome 4, drain 1, start 5 of 2 in 1
+        115 launched 5
+        120 exit 4 3 => restart 2 in 0, 4 failed: did not last, exit 3, withdraw 5, 7 failed in 2: did not last, exit 3 after 1 of 3, start 6 of 2
+        121 exit 1 0
+        122 exit 5 0
+        130 exit 6 3 => 6 failed: exit 3, restart 2 in 109
+        ",
+    );
+}
+
+#[test]
+fn a_worker_that_has_taken_over_and_leaves_does_not_stop_the_roll_but_one_that_does_not_come_again_does()
+ {
     play(
         Policy {
             workers: 2,
@@ -255,8 +280,7 @@ fn a_worker_that_has_taken_over_and_dies_does_not_fail_the_roll() {
         100 reload 7 => start 3 of 2
         110 ready 3 => welcome 3, drain 1, start 4 of 2 in 1
         120 exit 3 0 => restart 2 in 0, start 5 of 2
-        130 exit 5 1 => 5 failed: exit 1, restart 2 in 109
-        140 ready 4 => welcome 4, drain 2, 7 done by 2
+        130 exit 5 1 => 5 failed: exit 1, restart 2 in 109, kill 4 Withdrawn, 7 failed in 2: exit 1 after 1 of 2
         239 deadline => start 6 of 2
         ",
     );
