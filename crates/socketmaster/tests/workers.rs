@@ -238,7 +238,10 @@ fn a_worker_that_has_taken_over_and_crashes_stops_the_roll() {
     supervisor.wait_for_line("Reload failed: 1 of 3 workers");
     let left = supervisor.workers();
     let serve_on = old.iter().filter(|pid| left.contains(pid)).count();
-    assert_eq!(serve_on, 2, "the others of the old version: {left:?} of {old:?}");
+    assert_eq!(
+        serve_on, 2,
+        "the others of the old version: {left:?} of {old:?}"
+    );
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::table::lay_out;
 use super::words::{bytes, count, printable, seconds, span};
 use super::{ClientError, find, status_of};
 use crate::screen::{Mark, Screen};
-use crate::wire::control::{ListenerStatus, Status, WorkerStatus};
+use crate::wire::control::{ListenerStatus, Restarting, Status, WorkerStatus};
 
 /// Shows one instance, or all, and returns the worst of their statuses.
 pub(super) async fn run(
@@ -79,6 +79,16 @@ fn show(status: &Status, screen: &Screen) {
                 printable(why.as_deref().unwrap_or("no reason is known"))
             ),
         });
+    }
+    if let Some(Restarting { in_ms, ended }) = &status.restarting {
+        let after = span(Duration::from_millis(*in_ms));
+        let ended = ended.as_deref().map(printable).unwrap_or_default();
+        let why = if ended.is_empty() {
+            ended
+        } else {
+            format!(": {ended}")
+        };
+        screen.line(&format!("  restart        in {after}{why}"));
     }
     screen.line(&format!(
         "  supervisor     pid {}, version {}, up {}",

@@ -93,7 +93,8 @@ impl Supervisor {
     }
 
     /// When the next restart is due.
-    pub(super) fn next_restart(&self) -> Option<Time> {
+    #[must_use]
+    pub fn next_restart(&self) -> Option<Time> {
         let due = self.state.slots.values().filter_map(|s| match s.vacancy {
             Vacancy::RestartAt(at) => Some(at),
             Vacancy::None | Vacancy::Final(_) => None,

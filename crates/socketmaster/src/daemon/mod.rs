@@ -97,6 +97,8 @@ struct Daemon {
     bound_nothing: bool,
     /// The connections that draining workers had when somebody last looked.
     counted: Option<Counted>,
+    /// How the last worker ended.
+    last_crash: Option<String>,
     /// Why the last generation failed that did.
     why_failed: Option<String>,
     /// When to look at the starting workers again.

@@ -94,6 +94,7 @@ impl Parts {
             in_the_way: None,
             bound_nothing: false,
             counted: None,
+            last_crash: None,
             why_failed: None,
             next_look: now(),
             blind_said: false,

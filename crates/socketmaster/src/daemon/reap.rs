@@ -57,7 +57,9 @@ impl Daemon {
             (End::Signal(number), None) => Ending::Signal(number),
         };
         if ending != Ending::NotStarted {
-            self.log.say(format!("{pid} {}", words::ending(ending)));
+            let how = words::ending(ending);
+            self.log.say(format!("{pid} {how}"));
+            self.last_crash = Some(how);
         }
         self.in_the_way = match (&worker.calls, ending) {
             (Some(calls), Ending::Exit(1..) | Ending::Signal(_)) if failed => {

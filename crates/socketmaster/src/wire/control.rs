@@ -160,8 +160,20 @@ pub struct Status {
     pub listeners: Vec<ListenerStatus>,
     /// The processes, oldest generation first.
     pub workers: Vec<WorkerStatus>,
+    /// A worker that has ended by itself and is to be started again; of several the next.
+    #[serde(default)]
+    pub restarting: Option<Restarting>,
     /// How the last reload ended; none since the start if missing.
     pub last_reload: Option<LastReload>,
+}
+
+/// A worker that is to be started again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restarting {
+    /// In so many milliseconds.
+    pub in_ms: u64,
+    /// How the last one ended that did; none if that was before an upgrade.
+    pub ended: Option<String>,
 }
 
 /// One socket that is held.

@@ -92,3 +92,27 @@ fn of_several_the_worst_decides() {
     assert_in_order(&status.out, &["one: degraded", "two: healthy"]);
     assert_eq!(site.ask(&["status", "two"]).status, 0);
 }
+
+#[test]
+fn a_crash_loop_says_how_the_last_one_ended_and_when_the_next_starts() {
+    let site = Site::new("version one");
+    let supervisor = site.start("site");
+    site.app.deploy("version two\nexit 3");
+    testbed::processes::signal(supervisor.get("/").pid(), rustix::process::Signal::KILL);
+    supervisor.wait_for_nth_line("exit status 3", 5);
+    let mut said = String::new();
+    until("the next start is told", || {
+        let status = site.ask(&["status"]);
+        assert_eq!(status.status, 1);
+        said = status.out;
+        said.contains("  restart        in ")
+    });
+    assert_in_order(
+        &said,
+        &[
+            "degraded, nobody is ready since generation 1",
+            "restart        in ",
+            ": exit status 3",
+        ],
+    );
+}

@@ -9,7 +9,7 @@ use crate::daemon::listeners::Listener;
 use crate::daemon::worker::Worker;
 use crate::daemon::{Daemon, now};
 use crate::sys::socket;
-use crate::wire::control::{LastReload, ListenerStatus, Status, WorkerStatus};
+use crate::wire::control::{LastReload, ListenerStatus, Restarting, Status, WorkerStatus};
 
 impl Daemon {
     pub(super) fn status(&mut self) -> Status {
@@ -45,6 +45,10 @@ impl Daemon {
                 .map(listener_status)
                 .collect(),
             workers,
+            restarting: self.core.next_restart().map(|at| Restarting {
+                in_ms: millis(at, now()),
+                ended: self.last_crash.clone(),
+            }),
             last_reload: self.last_reload.as_ref().map(|last| LastReload {
                 generation: last.generation.0,
                 done: last.done,
