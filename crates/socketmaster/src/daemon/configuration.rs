@@ -123,6 +123,16 @@ impl Daemon {
                 }
             }
         }
+        // What the program has bound, a file may come to ask for, once more or for the first time.
+        for listener in self.sockets.listeners() {
+            if listener.adopted().is_some() && !known.iter().any(|k| k.key == listener.key()) {
+                let asked = uris.iter().find(|uri| listener.is_asked_by(uri));
+                known.extend(asked.map(|uri| Keyed {
+                    uri: uri.clone(),
+                    key: listener.key(),
+                }));
+            }
+        }
         let mut there = Vec::new();
         for uri in uris {
             // Of those whose port the system chooses each has its own; activation brings several by one name.
@@ -172,7 +182,8 @@ impl Daemon {
                 let recipe = Arc::clone(self.recipes.of(generation));
                 for asked in &recipe.listeners {
                     let listener = self.sockets.of_key(asked.key);
-                    let changed = listener.filter(|l| *l.uri() != asked.uri);
+                    let changed =
+                        listener.filter(|l| l.adopted().is_some() || *l.uri() != asked.uri);
                     if let Some(Err(error)) = changed.map(|l| l.change(&asked.uri)) {
                         self.log.say(error.to_string());
                     }
@@ -183,15 +194,16 @@ impl Daemon {
         self.let_go_of_the_unasked();
     }
 
+    /// The keys of the listeners that a configuration in force asks for.
+    pub(super) fn asked_for(&self) -> BTreeSet<u64> {
+        let in_force = self.core.in_force().into_iter();
+        let asked = in_force.flat_map(|generation| &self.recipes.of(generation).listeners);
+        asked.map(|asked| asked.key).collect()
+    }
+
     /// Lets go of listeners that no configuration in force asks for.
     fn let_go_of_the_unasked(&mut self) {
-        let asked: BTreeSet<u64> = self
-            .core
-            .in_force()
-            .into_iter()
-            .flat_map(|generation| &self.recipes.of(generation).listeners)
-            .map(|asked| asked.key)
-            .collect();
+        let asked = self.asked_for();
         let serving = self
             .workers
             .keys()

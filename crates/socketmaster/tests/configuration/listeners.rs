@@ -148,3 +148,51 @@ fn names_are_those_of_the_new_file() {
     site.reload();
     serves_with(&supervisor, "SOCKETMASTER_FD_NAMES", "site");
 }
+
+/// What the program has bound for itself is held, so nobody can open it: it is the one that is asked for.
+#[test]
+fn a_file_may_ask_for_what_the_program_has_bound() {
+    let site = Site::new("");
+    let script = site.app.path("app.py");
+    let text = "import os, sys, http.server as h\n\
+        class H(h.BaseHTTPRequestHandler):\n \
+        def do_GET(self):\n  body = ('{\"pid\": %d}' % os.getpid()).encode()\n  self.send_response(200); self.send_header('Content-Length', str(len(body))); self.end_headers(); self.wfile.write(body)\n \
+        def log_message(self, *a): pass\n\
+        sys.exit(3) if os.environ['MODE'] == 'bad' else h.ThreadingHTTPServer(('127.0.0.1', int(os.environ['PORT'])), H).serve_forever()\n";
+    fs::write(&script, text).unwrap();
+    let write = |mode: &str, listen: &str| {
+        let text = format!(
+            "command = ['python3', {script:?}]\nsettle = '50ms'\n{listen}\n[environment]\nPORT = {}\nMODE = '{mode}'\n",
+            site.port
+        );
+        fs::write(site.file(), text).unwrap();
+    };
+    write("one", "");
+    let mut supervisor = site.start();
+    let held = || supervisor_holds(&supervisor, site.port);
+    let socket = held();
+    assert!(socket.is_some());
+    let asked = format!("adopt = true\nlisten = 'tcp4://127.0.0.1:{}'", site.port);
+    write("bad", &asked);
+    assert!(site.fail().contains("it exited with status 3"));
+    assert_eq!(held(), socket);
+    for (mode, listen) in [("two", &*asked), ("three", ""), ("four", &asked)] {
+        write(mode, listen);
+        site.reload();
+        serves_with(&supervisor, "MODE", mode);
+        assert_eq!(held(), socket, "{mode}");
+    }
+    assert_eq!(supervisor.stop().code(), Some(0));
+}
+
+/// The inode of the one listener at this port that the supervisor holds.
+fn supervisor_holds(supervisor: &Supervisor, port: u16) -> Option<String> {
+    let table = fs::read_to_string("/proc/net/tcp").unwrap();
+    let place = format!("0100007F:{port:04X}");
+    let lines = table.lines().map(|line| line.split_whitespace().collect());
+    let mut lines = lines.filter(|f: &Vec<_>| f[1] == place && f[3] == "0A");
+    let link = format!("socket:[{}]", lines.next()?[9]);
+    let open = fs::read_dir(format!("/proc/{}/fd", supervisor.pid())).unwrap();
+    let mut links = open.filter_map(|entry| fs::read_link(entry.unwrap().path()).ok());
+    links.any(|held| held.as_os_str() == &*link).then_some(link)
+}

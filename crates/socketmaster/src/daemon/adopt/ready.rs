@@ -140,9 +140,11 @@ impl Daemon {
             // A worker is there, so it is we who cannot look: out of descriptors, say.
             return;
         }
+        let asked = self.asked_for();
         let abandoned = self.sockets.listeners().iter().filter(|listener| {
             let held = |pid: &i32| waiting::is_held(*pid, listener.inode());
-            listener.adopted().is_some() && !descendants.iter().any(held)
+            let given_up = listener.adopted().is_some() && !asked.contains(&listener.key());
+            given_up && !descendants.iter().any(held)
         });
         let abandoned: BTreeSet<u64> = abandoned.map(Listener::inode).collect();
         // After a crash nobody holds anything, and all of it is wanted. Asked last: the crash may come while we look.

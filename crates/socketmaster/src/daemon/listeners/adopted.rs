@@ -1,6 +1,7 @@
 //! Listeners that a program made, of whose socket we hold a copy.
 
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -43,6 +44,13 @@ impl Listener {
             adopted: Some(worker),
             ..this
         })
+    }
+
+    /// Whether this address of a configuration is the one that the program has bound, however it is written. Host names
+    /// are not looked up.
+    pub fn is_asked_by(&self, uri: &ListenUri) -> bool {
+        let shown = self.actual().parse::<ListenUri>();
+        shown.is_ok_and(|shown| in_full(&shown.address) == in_full(&uri.address))
     }
 
     /// The socket file, if it was made by a process that was taken over, whose calls nobody answers.
@@ -88,11 +96,31 @@ impl Listener {
         let uri = listen_uri(&place, file.as_deref(), adopted.backlog);
         let this = Self::new(&uri, fd, held.path)?;
         Ok(Self {
+            key: held.key,
             place: Some(place),
             adopted: Some(WorkerId(adopted.worker)),
             ..this
         })
     }
+}
+
+/// The same address with its host written in one way, and the family only where the host does not say it.
+fn in_full(address: &Address) -> Address {
+    let mut full = address.clone();
+    if let Address::Tcp { family, host, .. } | Address::Udp { family, host, .. } = &mut full {
+        let every = host.is_empty() || host == "0.0.0.0" || host == "::";
+        if every {
+            *host = if *family == Family::V4 {
+                "0.0.0.0"
+            } else {
+                "::"
+            }
+            .into();
+        } else if host.parse::<IpAddr>().is_ok() {
+            *family = Family::Any;
+        }
+    }
+    full
 }
 
 /// The place as if somebody had asked for it.

@@ -87,12 +87,13 @@ impl Listener {
     }
 
     /// Takes on what another configuration says of the same address: queue, owner and mode. A mode or an owner that is
-    /// not said any more stays as it is.
+    /// not said any more stays as it is. One that was adopted is the configuration's from then on.
     ///
     /// # Errors
     /// What listen(2), chmod(2) or chown(2) says, or there is no such user or group.
     pub fn change(&mut self, uri: &ListenUri) -> Result<(), OpenError> {
         let before = self.uri.clone();
+        self.adopted = None;
         let result = (|| {
             if uri.backlog != before.backlog {
                 self.uri.backlog = uri.backlog;
