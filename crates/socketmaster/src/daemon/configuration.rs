@@ -191,7 +191,7 @@ impl Daemon {
             }
             Verdict::Failed(..) | Verdict::Superseded => {}
         }
-        self.let_go_of_the_unasked();
+        self.let_go_of_the_unasked(matches!(verdict, Verdict::Done(_)));
     }
 
     /// The keys of the listeners that a configuration in force asks for.
@@ -202,17 +202,17 @@ impl Daemon {
     }
 
     /// Lets go of listeners that no configuration in force asks for.
-    fn let_go_of_the_unasked(&mut self) {
+    fn let_go_of_the_unasked(&mut self, done: bool) {
         let asked = self.asked_for();
         let serving = self
             .workers
             .keys()
             .find(|id| self.core.is_ready(**id))
             .copied();
-        let adopts = self.recipe().config.adopt.is_some();
+        let adopts = done && self.recipe().config.adopt.is_some();
         let is_unasked = |key: u64| !asked.contains(&key);
         if let (true, Some(worker)) = (adopts, serving) {
-            // The program may have bound it for all that: then it is as good as any other that it has opened, and else
+            // The program that now serves may have bound it for all that: then it is as good as any other that it has opened, and else
             // it is let go before the next reload.
             for key in self
                 .sockets

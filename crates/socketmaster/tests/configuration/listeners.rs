@@ -176,6 +176,11 @@ fn a_file_may_ask_for_what_the_program_has_bound() {
     write("bad", &asked);
     assert!(site.fail().contains("it exited with status 3"));
     assert_eq!(held(), socket);
+    let new = site.app.path("new.sock");
+    let more = format!("adopt = true\nlisten = 'unix://{}'", new.display());
+    write("bad", &more);
+    assert!(site.fail().contains("it exited with status 3"));
+    assert!(!new.exists());
     for (mode, listen) in [("two", &*asked), ("three", ""), ("four", &asked)] {
         write(mode, listen);
         site.reload();
