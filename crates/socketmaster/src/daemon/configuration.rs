@@ -15,6 +15,7 @@ use super::command::LookupError;
 use super::listeners::{self, Listener, OpenError};
 use super::parts::policy;
 use super::recipe::{Keyed, Recipe, SettingError, account, directory_of};
+use super::worker::Worker;
 use crate::config::Config;
 use crate::config::source::Mistakes;
 use crate::core::{Event, Generation, Share, Verdict, WorkerId};
@@ -204,31 +205,27 @@ impl Daemon {
     /// Lets go of listeners that no configuration in force asks for.
     fn let_go_of_the_unasked(&mut self, done: bool) {
         let asked = self.asked_for();
-        let serving = self
-            .workers
-            .keys()
-            .find(|id| self.core.is_ready(**id))
-            .copied();
-        let adopts = done && self.recipe().config.adopt.is_some();
-        let is_unasked = |key: u64| !asked.contains(&key);
-        if let (true, Some(worker)) = (adopts, serving) {
-            // The program that now serves may have bound it for all that: then it is as good as any other that it has opened, and else
-            // it is let go before the next reload.
-            for key in self
-                .sockets
-                .configured()
-                .filter(|key| is_unasked(*key))
-                .collect::<Vec<_>>()
+        let configured: Vec<u64> = self.sockets.configured().collect();
+        for key in configured.into_iter().filter(|key| !asked.contains(key)) {
+            let bound_by = |inode| {
+                let mut ready = self
+                    .workers
+                    .iter()
+                    .filter(|(id, _)| self.core.is_ready(**id));
+                let bound =
+                    |worker: &Worker| worker.calls.as_ref().is_some_and(|c| c.has_bound(inode));
+                ready.find(|(_, worker)| bound(worker)).map(|(id, _)| *id)
+            };
+            // Bound for all that, it is as good as any other that the program has opened.
+            if let (true, Some(listener)) = (done, self.sockets.of_key(key))
+                && let Some(worker) = bound_by(listener.inode())
             {
-                if let Some(listener) = self.sockets.of_key(key) {
-                    listener.leave_to(worker);
-                }
+                listener.leave_to(worker);
             }
-            return;
         }
         let released = self
             .sockets
-            .release(|listener| listener.adopted().is_none() && is_unasked(listener.key()));
+            .release(|listener| listener.adopted().is_none() && !asked.contains(&listener.key()));
         for listener in released {
             listener.remove_path();
             self.log

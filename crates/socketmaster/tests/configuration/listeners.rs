@@ -3,6 +3,7 @@
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 
+use rustix::process::{Pid, Signal, kill_process};
 use testbed::{Load, get, until};
 
 use super::*;
@@ -187,6 +188,46 @@ fn a_file_may_ask_for_what_the_program_has_bound() {
         serves_with(&supervisor, "MODE", mode);
         assert_eq!(held(), socket, "{mode}");
     }
+    assert_eq!(supervisor.stop().code(), Some(0));
+}
+
+/// What the program that serves has not bound would else be waited for in vain, by each that comes after a crash.
+#[test]
+fn what_the_file_and_the_program_have_dropped_is_let_go_at_once() {
+    let site = Site::new("");
+    let second = free_port();
+    let script = site.app.path("app.py");
+    let text = "import socket, select, sys\n\
+        all = []\n\
+        for port in sys.argv[1:]:\n \
+        s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\n \
+        s.bind(('127.0.0.1', int(port))); s.listen(); all.append(s)\n\
+        select.select(all, [], [])\n";
+    fs::write(&script, text).unwrap();
+    let write = |listen: &[u16], bind: &[u16]| {
+        let uris: Vec<_> = listen.iter().map(|port| uri(*port)).collect();
+        let bind: Vec<_> = bind.iter().map(|port| format!(", '{port}'")).collect();
+        let text = format!(
+            "command = ['python3', {script:?}{}]\nsettle = '50ms'\nadopt = true\nrestart = 'always'\nlisten = {uris:?}\n",
+            bind.concat()
+        );
+        fs::write(site.file(), text).unwrap();
+    };
+    write(&[site.port, second], &[site.port, second]);
+    let mut supervisor = site.start();
+    let first = supervisor.workers();
+    write(&[site.port], &[site.port]);
+    site.reload();
+    until("the old one has gone", || {
+        supervisor.workers() != first && supervisor.workers().len() == 1
+    });
+    assert_eq!(supervisor_holds(&supervisor, second), None);
+    kill_process(
+        Pid::from_raw(supervisor.workers()[0]).unwrap(),
+        Signal::KILL,
+    )
+    .unwrap();
+    supervisor.wait_for_nth_line("Generation 2 is ready", 2);
     assert_eq!(supervisor.stop().code(), Some(0));
 }
 

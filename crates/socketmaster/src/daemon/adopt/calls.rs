@@ -107,6 +107,12 @@ impl Calls {
         self.seen.bound.is_empty()
     }
 
+    /// Whether it has bound the listener with this inode.
+    #[must_use]
+    pub fn has_bound(&self, inode: u64) -> bool {
+        self.seen.bound.contains(&inode)
+    }
+
     /// Whether something is said for the first time, and not the hundredth of its kind.
     pub(super) fn is_news(&mut self, text: &str) -> bool {
         self.seen.said.len() < MOST_SAID && self.seen.said.insert(text.to_owned())
