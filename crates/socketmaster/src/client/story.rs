@@ -55,6 +55,12 @@ impl Story {
                 self.live = format!("generation {generation}: started ({which}pid {pid})");
                 format!("generation {generation} started ({which}pid {pid})")
             }
+            Progress::Waits { generation, why } => {
+                format!(
+                    "generation {generation} is not ready yet: {}",
+                    printable(why)
+                )
+            }
             Progress::Says {
                 generation,
                 slot,

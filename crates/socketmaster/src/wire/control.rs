@@ -72,6 +72,13 @@ pub enum Progress {
         /// Its words.
         text: String,
     },
+    /// It is not ready yet for a reason that is known.
+    Waits {
+        /// Its generation.
+        generation: u64,
+        /// The reason.
+        why: String,
+    },
     /// It is ready.
     Ready {
         /// Its generation.

@@ -1,9 +1,10 @@
 //! `socketmaster reload`: the truth about every reload, to everybody who asks.
 
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 
 use rustix::process::Signal;
-use testbed::until;
+use testbed::{Address, Setup, free_port, until};
 
 use super::{Site, assert_in_order, end};
 
@@ -228,4 +229,38 @@ fn the_verdict_comes_through_an_upgrade_too() {
         };
         assert!(last.contains("site: generation 2 "), "{reload:?}");
     }
+}
+
+/// Of a program that binds for itself: the reload would be silent up to the ready timeout, and so would all that wait.
+#[test]
+fn a_port_that_the_new_version_leaves_out_is_told_while_it_waits() {
+    let site = Site::new("");
+    let (old, new) = (free_port(), free_port());
+    let script = site.app.path("app.py");
+    let listening = |port: u16| {
+        let text = format!(
+            "import http.server as h\nh.HTTPServer(('127.0.0.1', {port}), h.SimpleHTTPRequestHandler).serve_forever()\n"
+        );
+        std::fs::write(&script, text).unwrap();
+    };
+    listening(old);
+    let address = Address::Tcp(SocketAddr::from(([127, 0, 0, 1], old)));
+    let supervisor = Setup::exactly(env!("CARGO_BIN_EXE_socketmaster"))
+        .variable("RUNTIME_DIRECTORY", site.directory())
+        .flag("-name=site")
+        .flag("-ready-timeout=4s")
+        .command("python3", &[script.to_str().unwrap()])
+        .run(&[address])
+        .start();
+    supervisor.wait_for_line("Generation 1 is ready");
+    listening(new);
+    let outcome = site.ask(&["reload"]);
+    assert_eq!(outcome.status, 1);
+    let waits =
+        format!("generation 2 is not ready yet: it has not bound tcp://127.0.0.1:{old} yet");
+    let fails = format!("it was not ready within 4000 ms: it has not bound tcp://127.0.0.1:{old}");
+    assert_in_order(
+        &format!("{}{}", outcome.out, outcome.err),
+        &[&waits, &fails],
+    );
 }

@@ -10,6 +10,7 @@ use crate::daemon::worker::Worker;
 use crate::daemon::{Daemon, now, words};
 use crate::sys::process;
 use crate::sys::waiting::{self, How, Sight};
+use crate::wire::control::Progress;
 
 /// How long after a program's start the log mentions a listener that it has not bound, if it has bound others.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -50,6 +51,10 @@ impl Daemon {
                 // Which are missing changes with each bind of a program that is slow.
                 if calls.is_news("not bound") {
                     self.log.say(not_bound(generation, &missing));
+                    self.tell_watchers(&Progress::Waits {
+                        generation: generation.0,
+                        why: format!("it has not bound {} yet", some(&missing)),
+                    });
                 }
             }
             return Some(Sight::NotYet);
