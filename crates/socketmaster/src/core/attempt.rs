@@ -11,7 +11,7 @@
 //! not to be had it has failed, and nothing was touched.
 //!
 //! The very first start has nothing to take over from: all slots are one step, without a bake. Where programs bind for
-//! themselves slot 0 goes ahead, because only what it has bound can be given to the others.
+//! themselves slot 0 goes ahead of its step, because only what it has bound can be given to the others.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -150,11 +150,10 @@ impl Supervisor {
         let Some(mut attempt) = self.state.attempt.take() else {
             return;
         };
-        let policy = self.policies.of(attempt.generation);
-        let size = match self.state.serving {
-            Some(_) => policy.step,
-            None if policy.first_alone && attempt.step.is_empty() => 1,
-            None => u32::MAX,
+        let alone = self.policies.of(attempt.generation).first_alone;
+        let size = match alone && attempt.replaced == 0 && attempt.step.is_empty() {
+            true => 1,
+            false => self.step_size(attempt.generation) - count(attempt.step.len()),
         };
         for _ in 0..size {
             let Some(slot) = attempt.later.pop_front() else {
@@ -166,6 +165,14 @@ impl Supervisor {
         self.state.attempt = Some(attempt);
     }
 
+    /// How many slots a step has, if there are as many: without anybody to take over from it is all of them.
+    fn step_size(&self, generation: Generation) -> u32 {
+        match self.state.serving {
+            Some(_) => self.policies.of(generation).step,
+            None => u32::MAX,
+        }
+    }
+
     /// Whether the worker has yet to take over.
     pub(super) fn is_in_step(&self, id: WorkerId) -> bool {
         self.state.attempt.as_ref().is_some_and(|a| a.has(id))
@@ -173,6 +180,10 @@ impl Supervisor {
 
     /// Goes on if all of the step are ready, and baked.
     pub(super) fn advance(&mut self, now: Time, out: &mut Vec<Action>) {
+        let Some(generation) = self.attempted() else {
+            return;
+        };
+        let size = self.step_size(generation);
         let Some(attempt) = &mut self.state.attempt else {
             return;
         };
@@ -181,12 +192,11 @@ impl Supervisor {
         if !attempt.step.values().all(is_ready) {
             return;
         }
-        let Policy { bake, sign, .. } = *self.policies.of(attempt.generation);
-        if self.state.serving.is_none() {
-            if !attempt.later.is_empty() {
-                return self.begin_step(now, out);
-            }
-        } else if !bake.is_zero() {
+        if count(attempt.step.len()) < size && !attempt.later.is_empty() {
+            return self.begin_step(now, out); // The first has gone ahead.
+        }
+        let Policy { bake, sign, .. } = *self.policies.of(generation);
+        if self.state.serving.is_some() && !bake.is_zero() {
             let until = *attempt.bakes_until.get_or_insert(now + bake);
             let passed = |id| attempt.passed.contains(id);
             if now < until || sign == Sign::Check && !attempt.step.values().all(passed) {

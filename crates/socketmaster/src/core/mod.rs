@@ -242,12 +242,15 @@ impl Supervisor {
                 self.fail(now, reason, ending, out);
             }
             Phase::Ready { since } => {
-                let rolls = self.attempted() == Some(worker.generation);
-                self.vacated(now, worker.slot, now - since, ending, out);
                 // It had taken over: what that shows of the new version is not for the other slots to find out.
-                if rolls && ending != Ending::Exit(0) {
-                    let reason = Reason::DidNotLast(ending);
+                let rolls = self.attempted() == Some(worker.generation);
+                let reason = Reason::DidNotLast(ending);
+                let fails = rolls && ending != Ending::Exit(0);
+                if fails {
                     out.push(Action::Failed(id, worker.generation, reason));
+                }
+                self.vacated(now, worker.slot, now - since, ending, out);
+                if fails {
                     self.fail(now, reason, ending, out);
                 }
             }

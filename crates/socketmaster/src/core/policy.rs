@@ -26,7 +26,8 @@ pub struct Policy {
     pub step: u32,
     /// How long new workers must live on, once ready, before they take over.
     pub bake: Duration,
-    /// Whether the very first worker starts before the others, because what it binds is given to them.
+    /// Whether the first worker of a generation starts before the others of its step, because what it binds is given to
+    /// them.
     pub first_alone: bool,
     /// Makes the jitter of one supervisor differ from that of the next.
     pub seed: u64,

@@ -101,3 +101,22 @@ fn a_port_that_the_kernel_chooses_is_not_held() {
     get(&tcp(chosen[1]), "/").unwrap();
     leaves_nothing(&mut supervisor);
 }
+
+/// The first of the new generation binds it, and the others are given what it has bound.
+#[test]
+fn several_workers_that_start_together_bind_a_port_that_is_new() {
+    let (app, old, new) = (App::new(""), free_port(), free_port());
+    app.deploy(&format!("listen 127.0.0.1:{old}"));
+    let Some(setup) = steps::setup(&app) else {
+        return;
+    };
+    let setup = setup.flag("-workers=4").flag("-strategy=all");
+    let mut supervisor = setup.run(&[tcp(old)]).start();
+    supervisor.wait_for_nth_line("of generation 1 is ready", 4);
+    app.deploy(&format!("listen 127.0.0.1:{old}\nlisten 127.0.0.1:{new}"));
+    supervisor.hup();
+    supervisor.wait_for_line("Reload done: generation 2 serves");
+    assert_eq!(supervisor.log().count("failed"), 0);
+    get(&tcp(new), "/").unwrap();
+    leaves_nothing(&mut supervisor);
+}

@@ -8,6 +8,7 @@ use crate::core::{Event, Sign, Supervisor, Time};
 impl World {
     /// What must hold when the core has answered.
     pub(super) fn check(&mut self, supervisor: &Supervisor) {
+        self.resize_if_due();
         self.take_over();
         assert_eq!(self.failing, None, "a failure was not told");
         assert_eq!(self.owed, None, "a crash was forgotten");

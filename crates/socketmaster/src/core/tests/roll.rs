@@ -28,7 +28,7 @@ pub(super) struct Roll {
     /// How many there are to be when it is done, if that is news.
     pub(super) workers: Option<u32>,
     /// How many it has taken.
-    replaced: u32,
+    pub(super) replaced: u32,
     /// The workers that are to take over next.
     pub(super) step: BTreeSet<WorkerId>,
     /// All places that were begun.
@@ -55,7 +55,7 @@ impl Roll {
         let left = self.of - self.replaced;
         let size = match (first, policy.first_alone) {
             _ if !self.prepared => 0,
-            (true, true) if self.slots.len() == 1 && !ready => 1,
+            (_, true) if self.slots.len() == 1 && !ready && self.replaced == 0 => 1,
             (true, _) => left,
             (false, _) => policy.step.min(left),
         };
@@ -110,9 +110,12 @@ impl World {
         let (now, timeout) = (self.now, self.event == Some(Event::Timeout));
         let is_checked = |roll: &Roll| self.rules(roll.generation).sign == Sign::Check;
         let checked = self.attempt.as_ref().is_some_and(is_checked);
+        let step = self.attempt.as_ref();
+        let step = step.map_or(0, |roll| self.rules(roll.generation).step);
         let Some(roll) = &mut self.attempt else {
             return;
         };
+        let size = roll.replaced.saturating_add(step);
         if roll.step.is_empty()
             || roll
                 .baked_at
@@ -122,7 +125,7 @@ impl World {
             return;
         }
         let begun = roll.slots.len() as u32;
-        if first && begun < roll.of {
+        if begun < if first { roll.of } else { roll.of.min(size) } {
             return;
         }
         for slot in roll.replaced..begun {
@@ -174,7 +177,8 @@ impl World {
             self.serving = Some(roll.generation);
         }
         self.failed = Some((roll.generation, share));
-        self.resize();
+        // A restart of the one that failed may still be told.
+        self.resize_due = true;
     }
 
     /// As many places as were asked for, but never so few that nobody would serve.

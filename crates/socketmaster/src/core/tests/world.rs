@@ -52,6 +52,8 @@ pub(super) struct World {
     pub(super) failed: Option<(Generation, Share)>,
     /// Its other workers, which must be sent away.
     pub(super) withdrawn: BTreeSet<WorkerId>,
+    /// A failed attempt leaves it to the places to be as many as are wanted.
+    pub(super) resize_due: bool,
     /// Who took over in this step.
     pub(super) welcomed: Option<Generation>,
 }
@@ -83,6 +85,7 @@ impl World {
             failing: None,
             failed: None,
             withdrawn: BTreeSet::new(),
+            resize_due: false,
             welcomed: None,
         }
     }
@@ -291,6 +294,12 @@ impl World {
         }
     }
 
+    pub(super) fn resize_if_due(&mut self) {
+        if std::mem::take(&mut self.resize_due) {
+            self.resize();
+        }
+    }
+
     fn find(&mut self, id: WorkerId) -> &mut Process {
         let found = self.living.iter_mut().find(|p| p.id == id);
         let process = found.unwrap_or_else(|| panic!("{id:?} is dead or unknown"));
@@ -317,7 +326,8 @@ impl World {
                 self.begin(generation);
             }
             let alone = self.rules(generation).first_alone;
-            if self.serving.is_none() && alone && slot == 1 {
+            let replaced = self.attempt.as_ref().map_or(0, |roll| roll.replaced);
+            if alone && slot == 1 && replaced == 0 {
                 assert!(self.is_step_ready(), "the first does not go ahead");
             }
             let roll = self.attempt.as_mut().expect("no attempt");
@@ -466,6 +476,7 @@ impl World {
             Verdict::Failed(by, _, share) => {
                 assert_eq!(generation, Some(by), "the wrong reload's verdict");
                 assert_eq!(self.failed, Some((by, share)), "failed, and how far");
+                self.resize_if_due();
                 if share.replaced == 0 {
                     self.policies.remove(&by);
                 }

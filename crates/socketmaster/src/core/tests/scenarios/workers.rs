@@ -1,5 +1,7 @@
 //! Several workers: how they start, how a reload replaces them, and what their ends mean.
 
+use std::time::Duration;
+
 use super::{ALWAYS, AUTO, BOUNDED, NEVER};
 use crate::core::Policy;
 use crate::core::tests::script::play;
@@ -174,6 +176,52 @@ fn where_programs_bind_for_themselves_the_first_goes_ahead() {
     );
 }
 
+/// A new version may bind what the old one has not.
+#[test]
+fn where_programs_bind_for_themselves_the_first_of_a_reload_goes_ahead_of_its_step() {
+    let all = Policy {
+        first_alone: true,
+        step: u32::MAX,
+        bake: Duration::from_secs(1),
+        ..THREE
+    };
+    play(
+        all,
+        "
+        0 begin => start 1 of 1
+        5 ready 1 => welcome 1, start 2 of 1 in 1, start 3 of 1 in 2
+        6 ready 2 => welcome 2
+        6 ready 3 => welcome 3
+        100 reload 7 => start 4 of 2
+        110 ready 4 => welcome 4, start 5 of 2 in 1, start 6 of 2 in 2
+        120 ready 5 => welcome 5
+        130 ready 6 => welcome 6
+        1130 deadline => drain 1, drain 2, drain 3, 7 done by 2
+        1140 exit 1 0
+        1140 exit 2 0
+        1140 exit 3 0
+        2000 reload 8 => start 7 of 3
+        2010 exit 7 1 => 7 failed: exit 1, 8 failed in 3: exit 1
+        ",
+    );
+    play(
+        Policy {
+            step: 2,
+            bake: Duration::ZERO,
+            ..all
+        },
+        "
+        0 begin => start 1 of 1
+        5 ready 1 => welcome 1, start 2 of 1 in 1, start 3 of 1 in 2
+        6 ready 2 => welcome 2
+        6 ready 3 => welcome 3
+        100 reload 7 => start 4 of 2
+        110 ready 4 => welcome 4, start 5 of 2 in 1
+        120 ready 5 => welcome 5, drain 1, drain 2, start 6 of 2 in 2
+        ",
+    );
+}
+
 #[test]
 fn one_that_dies_is_started_again_in_its_slot_and_the_others_do_not_wait_longer_for_it() {
     play(
@@ -257,7 +305,7 @@ fn a_worker_that_has_taken_over_and_crashes_stops_the_roll() {
         100 reload 7 => start 4 of 2
         110 ready 4 => welcome 4, drain 1, start 5 of 2 in 1
         115 launched 5
-        120 exit 4 3 => restart 2 in 0, 4 failed: did not last, exit 3, withdraw 5, 7 failed in 2: did not last, exit 3 after 1 of 3, start 6 of 2
+        120 exit 4 3 => 4 failed: did not last, exit 3, restart 2 in 0, withdraw 5, 7 failed in 2: did not last, exit 3 after 1 of 3, start 6 of 2
         121 exit 1 0
         122 exit 5 0
         130 exit 6 3 => 6 failed: exit 3, restart 2 in 109
